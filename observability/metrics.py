@@ -1,0 +1,50 @@
+"""Every metric of TickStream, one table: names, units and labels.
+
+Two registries, one for each metrics port: FEEDS (9091) and ENGINE (9250).
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+FEEDS = CollectorRegistry()
+ENGINE = CollectorRegistry()
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+# --- feeds: one row of labels for each exchange
+ticks_received = Counter("tickstream_feeds_ticks", "Trades read from an exchange.", ["exchange"], registry=FEEDS)
+frames_received = Counter("tickstream_feeds_frames", "Frames received from an exchange.", ["exchange"], registry=FEEDS)
+frame_bytes = Counter("tickstream_feeds_frame_bytes", "Bytes of frames received.", ["exchange"], registry=FEEDS)
+frames_malformed = Counter(
+    "tickstream_feeds_frames_malformed",
+    "Frames, or trades in them, that could not be read and were set aside.",
+    ["exchange", "reason"],
+    registry=FEEDS,
+)
+frames_control = Counter(
+    "tickstream_feeds_frames_control",
+    "Frames that carry no trades: acknowledgements, heartbeats, other channels.",
+    ["exchange", "kind"],
+    registry=FEEDS,
+)
+reconnects = Counter("tickstream_feeds_reconnects", "Connections lost.", ["exchange", "reason"], registry=FEEDS)
+connections_live = Gauge("tickstream_feeds_connections_live", "Connections subscribed.", ["exchange"], registry=FEEDS)
+ticks_missing = Counter("tickstream_feeds_missing", "Trades missing by their ids.", ["exchange"], registry=FEEDS)
+ticks_repeated = Counter("tickstream_feeds_repeated", "Trades received again.", ["exchange"], registry=FEEDS)
+batches_published = Counter("tickstream_feeds_batches", "Record batches published.", ["exchange"], registry=FEEDS)
+publish_seconds = Histogram(
+    "tickstream_feeds_publish_seconds",
+    "From a batch's first tick received to the batch published.",
+    ["exchange"],
+    buckets=SECONDS,
+    registry=FEEDS,
+)
+receipt_lag_seconds = Histogram(
+    "tickstream_feeds_receipt_lag_seconds",
+    "From a trade at the exchange to its receipt; below zero where the clocks differ counts as zero.",
+    ["exchange"],
+    buckets=SECONDS,
+    registry=FEEDS,
+)
+last_tick_timestamp = Gauge(
+    "tickstream_feeds_last_tick_timestamp_seconds", "When the last trade was received.", ["exchange"], registry=FEEDS
+)
