@@ -67,6 +67,8 @@ ANOMALY: Final = pa.schema(
         *PLACE,
         pa.field("revision", pa.int32(), nullable=False),
         pa.field("state", pa.string(), nullable=False),
+        pa.field("at_offset", pa.int64(), nullable=False),
+        pa.field("at_row", pa.int32(), nullable=False),
         pa.field("ts_onset", _TIME, nullable=False),
         pa.field("ts_peak", _TIME, nullable=False),
         pa.field("ts_end", _TIME, nullable=False),
@@ -94,8 +96,9 @@ ANOMALY: Final = pa.schema(
         pa.field("ts_scored", _TIME, nullable=False),
     ]
 )
-"""One state of an episode: opened, a new peak, closed. PLACE is that of its first flagged tick; `z` to `last_row`
-are those of the peak, `s` and `q` whole numbers as text, `first_*` to `last_*` the bounds of the peak's window."""
+"""One state of an episode: opened, a new peak, closed. PLACE is that of its first flagged tick, `at_*` that of the row
+that brought this state about; `z` to `last_row` are those of the peak, `s` and `q` whole numbers as text, `first_*` to
+`last_*` the bounds of the peak's window."""
 
 UNPROVEN: Final = frozenset({"ts_received", "ts_appended", "ts_drained", "ts_scored"})
 """Columns of results that differ from run to run and that a replay does not compare."""

@@ -28,11 +28,11 @@ class Section(Struct, frozen=True, forbid_unknown_fields=True):
     """A table of the settings file."""
 
 
-class Data(Section):
+class Data(Section, frozen=True):
     dir: str
 
 
-class Feeds(Section):
+class Feeds(Section, frozen=True):
     exchanges: tuple[str, ...]
     symbols: tuple[str, ...]
     rows_max: Count
@@ -40,7 +40,7 @@ class Feeds(Section):
     frames_waiting_max: Count
 
 
-class Connection(Section):
+class Connection(Section, frozen=True):
     open_timeout_ms: Count
     silence_ms: Count
     backoff_base_ms: Count
@@ -49,7 +49,7 @@ class Connection(Section):
     frame_bytes_max: Count
 
 
-class Simulator(Section):
+class Simulator(Section, frozen=True):
     seed: int
     ticks_per_second: Positive
     rate: Positive
@@ -60,12 +60,12 @@ class Simulator(Section):
     port_kraken: Port
 
 
-class MemoryBus(Section):
+class MemoryBus(Section, frozen=True):
     rows_max: Count
     bytes_max: Count
 
 
-class KafkaBus(Section):
+class KafkaBus(Section, frozen=True):
     bootstrap: str
     group: str
     replication: Count
@@ -78,7 +78,7 @@ class KafkaBus(Section):
     plaintext: bool
 
 
-class Bus(Section):
+class Bus(Section, frozen=True):
     use: Literal["memory", "kafka"]
     partitions: Count
     prefix: Annotated[str, Meta(pattern="^[a-zA-Z0-9._-]{1,100}$")]
@@ -86,47 +86,47 @@ class Bus(Section):
     kafka: KafkaBus
 
 
-class Order(Section):
+class Order(Section, frozen=True):
     future_ms: Milliseconds
     late_ms: Milliseconds
 
 
-class Windows(Section):
+class Windows(Section, frozen=True):
     price_decimals: Decimals
     price_decimals_of: dict[str, Decimals]
 
 
-class Loop(Section):
+class Loop(Section, frozen=True):
     drain_ms: Count
     rows_max: Count
     batches_waiting_max: Count
     snapshot_ms: Count
 
 
-class Writer(Section):
+class Writer(Section, frozen=True):
     backoff_base_ms: Count
     backoff_max_ms: Count
     close_timeout_ms: Milliseconds
 
 
-class Chosen(Section):
+class Chosen(Section, frozen=True):
     sinks: tuple[str, ...]
 
 
-class Metrics(Section):
+class Metrics(Section, frozen=True):
     host: str
     feeds_port: Port
     engine_port: Port
     lag_seconds_max: Positive
 
 
-class Logs(Section):
+class Logs(Section, frozen=True):
     level: Literal["debug", "info", "warning", "error"]
     format: Literal["auto", "console", "json"]
 
 
-class Settings(Section):
-    """All settings. The tables of the open folders (`exchanges`, `detectors`, `sinks`) are read by the part they name."""
+class Settings(Section, frozen=True):
+    """All settings. Tables of the open folders (`exchanges`, `detectors`, `sinks`) are read by the part they name."""
 
     data: Data
     feeds: Feeds

@@ -1,0 +1,122 @@
+"""Columns of 128-bit integers: two words a value, arithmetic modulo 2^128.
+
+numpy has no such type; sums of squared prices need it. As with any two's complement numbers, a difference
+of sums is exact as long as the true difference fits, however often the sums themselves have wrapped.
+"""
+
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints: TypeAlias = NDArray[np.int64]
+Words: TypeAlias = NDArray[np.uint64]
+Floats: TypeAlias = NDArray[np.float64]
+
+_HALF = np.uint64(32)
+_LOW_HALF = np.uint64(0xFFFF_FFFF)
+_WORD = 2.0**64
+_FITS = 2.0**62
+"""Products and sums below this bound stay in one signed word, whatever float64 rounding did to the bound."""
+
+
+class Int128(NamedTuple):
+    """High and low words; the high one carries the sign."""
+
+    high: Ints
+    low: Words
+
+    @classmethod
+    def zeros(cls, size: int) -> "Int128":
+        """`size` zeros."""
+        return cls(np.zeros(size, np.int64), np.zeros(size, np.uint64))
+
+    @classmethod
+    def of(cls, values: Ints) -> "Int128":
+        """Widen signed words."""
+        return cls(values >> 63, values.view(np.uint64))
+
+    def take(self, index: NDArray[np.intp] | slice) -> "Int128":
+        """The rows at these places."""
+        return Int128(self.high[index], self.low[index])
+
+    def put(self, index: NDArray[np.intp], values: "Int128") -> None:
+        """Set rows in place."""
+        self.high[index] = values.high
+        self.low[index] = values.low
+
+    def plus(self, other: "Int128") -> "Int128":
+        """Add row by row."""
+        low = self.low + other.low
+        return Int128(self.high + other.high + (low < other.low), low)
+
+    def minus(self, other: "Int128") -> "Int128":
+        """Subtract row by row."""
+        return Int128(self.high - other.high - (self.low < other.low), self.low - other.low)
+
+    def times(self, factor: Ints) -> "Int128":
+        """Multiply row by row with a signed word."""
+        word = factor.view(np.uint64)
+        high = _high_word(self.low, word).view(np.int64)
+        # A negative factor stands for word - 2^64, which takes `low` off the high word again.
+        high += self.high * factor - np.where(factor < 0, self.low, np.uint64(0)).view(np.int64)
+        return Int128(high, self.low * word)
+
+    def to_float(self) -> Floats:
+        """Each value as sign x (high x 2^64 + low) of its magnitude, each word rounded to float64 by itself."""
+        negative = self.high < 0
+        if not negative.any():
+            whole: Floats = self.high.astype(np.float64) * _WORD + self.low
+            return whole
+        flip = negative.view(np.int8).astype(np.int64)
+        low = (self.low ^ (-flip).view(np.uint64)) + flip.view(np.uint64)
+        high = (self.high ^ -flip) + ((low == 0) & negative)
+        magnitude = high * _WORD + low
+        signed: Floats = np.where(negative, -magnitude, magnitude)
+        return signed
+
+    def to_ints(self) -> list[int]:
+        """Python's own integers."""
+        return [(high << 64) + low for high, low in zip(self.high.tolist(), self.low.tolist(), strict=True)]
+
+
+def product(a: Ints, b: Ints, bound: float) -> Int128:
+    """The product row by row; `bound` is any number not below the largest |a x b|."""
+    if bound < _FITS:
+        return Int128.of(a * b)
+    return Int128.of(a).times(b)
+
+
+def squares(values: Ints) -> Int128:
+    """The squares of values below 2^50 in magnitude."""
+    low = values * values
+    a, b = values >> 25, values & 0x1FF_FFFF  # values = a x 2^25 + b also where a is negative
+    high = (a * a + ((2 * a * b + (b * b >> 25)) >> 25)) >> 14
+    return Int128(high, low.view(np.uint64))
+
+
+def running_sum(values: Ints, bound: float) -> Int128:
+    """0, then the sums of the first 1, 2, … values; `bound` is any number not below the sum of their magnitudes."""
+    if bound < _FITS:
+        total = np.zeros(len(values) + 1, np.int64)
+        np.cumsum(values, out=total[1:])
+        return Int128.of(total)
+    return running_sum128(Int128.of(values))
+
+
+def running_sum128(values: Int128) -> Int128:
+    """0, then the sums of the first 1, 2, … values."""
+    low = np.zeros(len(values.low) + 1, np.uint64)
+    np.cumsum(values.low, out=low[1:])
+    high = np.zeros(len(low), np.int64)
+    np.cumsum(values.high + (low[1:] < values.low), out=high[1:])
+    return Int128(high, low)
+
+
+def _high_word(a: Words, b: Words) -> Words:
+    """The high words of the unsigned products, by halves."""
+    a1, a0, b1, b0 = a >> _HALF, a & _LOW_HALF, b >> _HALF, b & _LOW_HALF
+    middle = a1 * b0 + (a0 * b0 >> _HALF)
+    low_middle = (middle & _LOW_HALF) + a0 * b1
+    high: Words = a1 * b1 + (middle >> _HALF) + (low_middle >> _HALF)
+    return high

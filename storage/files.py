@@ -1,0 +1,58 @@
+"""Parquet files that no reader ever meets half written, and their names.
+
+A file of the embedded dataset or a capture is called `p<partition>-<first>-<end>.parquet` after the messages it holds,
+`end` being the first offset no longer in it. It lies under `<table>/date=YYYY-MM-DD/`.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+_NAME = re.compile(r"^p(\d{5,})-(\d{20})-(\d{20})\.parquet$")
+
+
+class Span(NamedTuple):
+    """The messages [first, end) of a partition."""
+
+    partition: int
+    first: int
+    end: int
+
+    def file_name(self) -> str:
+        """Names sort as the log does."""
+        return f"p{self.partition:05d}-{self.first:020d}-{self.end:020d}.parquet"
+
+
+def span_of(path: Path) -> Span | None:
+    """The span that a file's name tells; None for a file of another kind."""
+    found = _NAME.match(path.name)
+    return Span(*map(int, found.groups())) if found else None
+
+
+def put(rows: pa.Table, path: Path, *, compression: str = "zstd", notes: Mapping[str, str] | None = None) -> None:
+    """Write rows under another name, make them durable, put them in place by rename. `notes` go into the metadata.
+
+    Raises OSError where the disk refuses.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    meanwhile = path.with_name(f"{path.name}.tmp")
+    table = rows.replace_schema_metadata({**(rows.schema.metadata or {}), **(notes or {})})
+    with meanwhile.open("wb") as file:
+        pq.write_table(table, file, compression=compression)
+        file.flush()
+        os.fsync(file.fileno())
+    meanwhile.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

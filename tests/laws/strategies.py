@@ -1,0 +1,178 @@
+"""Nasty logs and rules for the laws: small, dense in edges, quick to shrink."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from hypothesis import strategies as st
+
+from engine import schema
+
+EXCHANGES = ("binance", "coinbase", "kraken")
+SYMBOLS = {"BTC-USDT": 64_000.0, "PEPE-USDT": 1.234e-5, "DUST-USDT": 1e-8, "WBTC-IDR": 1e6}
+PARTITION_OF = {"BTC-USDT": 0, "PEPE-USDT": 1, "DUST-USDT": 0, "WBTC-IDR": 2}
+SKEW_US = {"binance": 0, "coinbase": 900_000, "kraken": -420_000_000}  # how far a venue's clock is off
+
+SECOND = 1_000_000
+START_US = 1_723_161_255_000_000
+ADVANCES_US = (*[0] * 4, 1, 1_000, 250_000, 999_999, *[SECOND] * 3, 1_000_001, 2 * SECOND, 5 * SECOND, 12 * SECOND)
+GAPS_US = (29_999_999, 30 * SECOND, 30_000_001, 45 * SECOND, 600 * SECOND)
+OFF_US = (*[0] * 8, -1, -1_000, -2 * SECOND, -2_000_001, -3 * SECOND, 2 * SECOND, 2_000_001, 3_600 * SECOND)
+MOVES = (*[1.0] * 6, 1.0001, 0.9999, 1.001, 0.999, 1.01, 0.97, 1.5, 0.5)
+ODD_PRICES = (None, float("nan"), float("inf"), float("-inf"), 0.0, -0.0, -5.0, 1e300, 2.0**50, 2.0**50 / 1e8, 1e-12)
+ID_STEPS = (*[1] * 8, 5, 0, -1, -3, -1_000_000, -1_000_001, -5_000_000)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One row of a log, told as a change against the rows before it."""
+
+    exchange: str
+    symbol: str
+    advance_us: int
+    off_us: int
+    received_us: int | None  # against the log's time
+    move: float
+    odd_price: int | None
+    id_step: int | None
+    missing: int
+    new_message: bool
+    astray: bool
+    hole: str | None
+
+
+def _rarely(value: st.SearchStrategy[Any], otherwise: Any, one_in: int) -> st.SearchStrategy[Any]:
+    return st.integers(1, one_in).flatmap(lambda drawn: value if drawn == one_in else st.just(otherwise))
+
+
+STEPS = st.builds(
+    Step,
+    exchange=st.sampled_from(EXCHANGES),
+    symbol=st.sampled_from(sorted(SYMBOLS)),
+    advance_us=st.one_of(*[st.sampled_from(ADVANCES_US)] * 12, st.sampled_from(GAPS_US)),
+    off_us=st.sampled_from(OFF_US),
+    received_us=st.sampled_from((None, 0, 0, 0, 50_000)),
+    move=st.sampled_from(MOVES),
+    odd_price=_rarely(st.integers(0, len(ODD_PRICES) - 1), None, 25),
+    id_step=st.one_of(st.sampled_from(ID_STEPS), st.none()),
+    missing=st.sampled_from((*[0] * 6, 1, 7)),
+    new_message=st.booleans(),
+    astray=_rarely(st.just(True), False, 30),
+    hole=_rarely(st.sampled_from(("exchange", "symbol", "ts_event")), None, 60),
+)
+
+
+def logs(rows_max: int = 120, keys: int = 6) -> st.SearchStrategy[pl.DataFrame]:
+    """Logs with the columns of LOG, of few keys so that windows fill."""
+    names = [(exchange, symbol) for symbol in SYMBOLS for exchange in EXCHANGES]
+    some = st.lists(st.sampled_from(names), min_size=1, max_size=keys, unique=True)
+    steps = some.flatmap(
+        lambda chosen: st.lists(st.builds(_with_key, STEPS, st.sampled_from(chosen)), min_size=1, max_size=rows_max)
+    )
+    return steps.map(log_of)
+
+
+def _with_key(step: Step, key: tuple[str, str]) -> Step:
+    return Step(**{**vars(step), "exchange": key[0], "symbol": key[1]})
+
+
+def log_of(steps: Sequence[Step]) -> pl.DataFrame:
+    """The log that the steps tell."""
+    now, rows = START_US, []
+    prices = dict(SYMBOLS)
+    ids: dict[tuple[str, str], int] = {}
+    offsets: dict[int, int] = {}
+    places: dict[int, int] = {}
+    for step in steps:
+        now += step.advance_us
+        key = step.exchange, step.symbol
+        partition = (PARTITION_OF[step.symbol] + step.astray) % 3
+        if step.new_message or partition not in offsets:
+            offsets[partition] = offsets.get(partition, -1) + 1 + (step.missing == 7)  # a log may skip offsets
+            places[partition] = -1
+        places[partition] += 1
+        prices[step.symbol] = price = round(prices[step.symbol] * step.move, 8)
+        if step.id_step is not None:
+            ids[key] = ids.get(key, 10_000_000) + step.id_step
+        row: dict[str, Any] = {
+            "partition": partition,
+            "offset": offsets[partition],
+            "row": places[partition],
+            "exchange": step.exchange,
+            "symbol": step.symbol,
+            "ts_event": now + SKEW_US[step.exchange] + step.off_us,
+            "ts_received": None if step.received_us is None else now + step.received_us,
+            "trade_id": None if step.id_step is None else ids[key],
+            "price": price if step.odd_price is None else ODD_PRICES[step.odd_price],
+            "size": 0.25,
+            "side": "buy",
+            "missing": step.missing,
+            "ts_appended": now,
+            "ts_drained": now,
+        }
+        rows.append(row if step.hole is None else row | {step.hole: None})
+    return frame_of(rows)
+
+
+def frame_of(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
+    """Rows, their times in µs, as a frame with the columns of LOG."""
+    types = schema.empty(schema.LOG).schema
+    whole = {name: pl.Int64() if isinstance(dtype, pl.Datetime) else dtype for name, dtype in types.items()}
+    return pl.DataFrame(rows, schema=whole, orient="row").with_columns(pl.col(name).cast(types[name]) for name in types)
+
+
+def document(name: str = "spike", threshold: float = 2.5, **changes: Any) -> dict[str, Any]:
+    """A rules document with its digest, as the engine writes one for the built-in detector."""
+    rule: dict[str, Any] = {
+        "name": name,
+        "settings": {"use": "zscore", "window_ms": changes.get("window_ms", 60_000), "threshold": threshold},
+        "sql": f"abs(z) / {threshold}",
+        "window_ms": 60_000,
+        "baseline": "prior",
+        "count_min": 30,
+        "move_bps_min": 0.0,
+        "quiet_ms": 300_000,
+        "episode_ms_max": 3_600_000,
+        "cooldown_ms": 0,
+        "horizon_ms": 3_660_000,
+        "future_ms": 5_000,
+        "late_ms": 5_000,
+        "price_decimals": 8,
+        "price_decimals_of": {},
+    } | changes
+    digest = hashlib.blake2b(json.dumps(rule).encode(), digest_size=8).hexdigest()
+    return rule | {"digest": digest}
+
+
+@st.composite
+def rules(draw: st.DrawFn, detectors_max: int = 2) -> list[dict[str, Any]]:
+    """Rules documents of one run: detectors differ, the order of the log is one."""
+    windows = st.sampled_from((1_000, 2_000, 10_000))
+    longest = st.sampled_from((4_000, 20_000))
+    count = draw(st.integers(1, detectors_max))
+    spans = [(draw(windows), draw(longest)) for _ in range(count)]
+    order = {
+        "horizon_ms": max(w for w, _ in spans) + max(e for _, e in spans),
+        "future_ms": 2_000,
+        "late_ms": 2_000,
+        "price_decimals": draw(st.sampled_from((8, 2))),
+        "price_decimals_of": draw(st.sampled_from(({}, {"PEPE-USDT": 10}, {"DUST-USDT": 12, "WBTC-IDR": 0}))),
+    }
+    return [
+        document(
+            name,
+            draw(st.sampled_from((0.5, 1.0, 2.5))),
+            window_ms=window_ms,
+            episode_ms_max=episode_ms_max,
+            baseline=draw(st.sampled_from(("prior", "inclusive"))),
+            count_min=draw(st.sampled_from((1, 2, 3, 5))),
+            move_bps_min=draw(st.sampled_from((0.0, 0.0, 5.0))),
+            quiet_ms=draw(st.sampled_from((1_000, 3_000, 30_000))),
+            cooldown_ms=draw(st.sampled_from((0, 2_000, 60_000))),
+            **order,
+        )
+        for name, (window_ms, episode_ms_max) in zip(("spike", "slow", "fast"), spans, strict=False)
+    ]
