@@ -6,14 +6,18 @@ A file of the embedded dataset or a capture is called `p<partition>-<first>-<end
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 _NAME = re.compile(r"^p(\d{5,})-(\d{20})-(\d{20})\.parquet$")
+_FIRST_DAY: Final = date(1970, 1, 1)  # Rows without a time lie here too.
+_LAST_DAY: Final = date(9999, 12, 31)
 
 
 class Span(NamedTuple):
@@ -32,6 +36,20 @@ def span_of(path: Path) -> Span | None:
     """The span that a file's name tells; None for a file of another kind."""
     found = _NAME.match(path.name)
     return Span(*map(int, found.groups())) if found else None
+
+
+def by_date(
+    rows: pl.DataFrame, folder: Path, spans: Mapping[int, Span], *, time: str = "ts_event"
+) -> Iterator[tuple[Path, pa.Table]]:
+    """Cut rows into one file for each partition and UTC date of `time`, named after the partition's span.
+
+    The rows of a file keep their order. `folder` is that of the table, as `data/ticks`.
+    """
+    day = pl.col(time).dt.date().fill_null(_FIRST_DAY).clip(_FIRST_DAY, _LAST_DAY).alias("day")
+    pieces = rows.select("partition", day).with_row_index().group_by("partition", "day").agg("index")
+    for partition, on, index in pieces.sort("partition", "day").iter_rows():
+        path = folder / f"date={on.isoformat()}" / spans[partition].file_name()
+        yield path, rows[index].to_arrow()
 
 
 def put(rows: pa.Table, path: Path, *, compression: str = "zstd", notes: Mapping[str, str] | None = None) -> None:
