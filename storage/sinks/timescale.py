@@ -1,0 +1,172 @@
+"""PostgreSQL or TimescaleDB: rows by COPY of Arrow, and the cursor moved in the same transaction.
+
+COPY checks widths and not types (an int64 goes into a timestamptz and comes out as the year 2055), so the tables are
+compared with engine/schema.py at every connect.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import polars as pl
+import pyarrow as pa
+from adbc_driver_postgresql import dbapi
+from msgspec import Struct
+
+from engine import schema
+from engine.batch import Cursor, Findings, Parked
+from engine.errors import Misconfigured, Superseded, Unavailable
+from engine.ports import Writing
+from engine.settings import Milliseconds
+from storage import postgres
+from storage.exactly_once import ExactlyOnce
+from storage.sinks import SinkRecipe
+
+BATCH_ROWS: Final = 10_000
+"""Rows handed to COPY at once: flat memory, and the GIL is held for short."""
+
+PROGRESS: Final = pa.schema(
+    [
+        pa.field("partition", pa.int32(), nullable=False),
+        pa.field("next_offset", pa.int64(), nullable=False),
+        pa.field("state", pa.binary(), nullable=False),
+    ]
+)
+RULES: Final = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("digest", "settings")])
+REJECTED: Final = pa.schema(
+    [
+        pa.field("partition", pa.int32(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("payload", pa.binary(), nullable=False),
+    ]
+)
+TABLES: Final = {
+    "scores": schema.SCORE,
+    "anomaly_states": schema.ANOMALY,
+    "progress": PROGRESS,
+    "rules": RULES,
+    "rejected": REJECTED,
+}
+
+
+class Timescale(Struct, frozen=True, forbid_unknown_fields=True):
+    """The database of `dsn`, with the schema that `tickstream migrate` makes."""
+
+    dsn: str
+    dsn_file: str
+    statement_timeout_ms: Milliseconds
+    plaintext: bool
+
+    @contextmanager
+    def open(self) -> Iterator[Writing]:
+        """Connect and compare the tables with our columns. Raises Unavailable or Misconfigured."""
+        dsn = postgres.address(self.dsn, self.dsn_file, plaintext=self.plaintext, path="sinks.timescale")
+        sink = ExactlyOnce(lambda: _Session(dsn, self.statement_timeout_ms))
+        try:
+            yield sink
+        finally:
+            sink.close()
+
+
+class _Session:
+    def __init__(self, dsn: str, statement_timeout_ms: int) -> None:
+        self._at = postgres.shown(dsn)
+        self._rules: set[str] = set()
+        self._connection = postgres.connect(dsn, statement_timeout_ms=statement_timeout_ms)
+        try:
+            _check_tables(self._connection)
+        except dbapi.Error as error:
+            self.close()
+            raise self._unavailable(error) from error
+        except Misconfigured:
+            self.close()
+            raise
+
+    def cursors(self) -> Mapping[int, Cursor]:
+        select = 'SELECT "partition", next_offset, state FROM tickstream.progress'
+        try:
+            found = postgres.rows(self._connection, select)
+            self._connection.commit()
+        except dbapi.Error as error:
+            raise self._unavailable(error) from error
+        return {partition: Cursor(next_offset, state) for partition, next_offset, state in found}
+
+    def commit(self, findings: Findings, own: Mapping[int, Cursor]) -> None:
+        try:
+            # In the order of partitions, so that two engines cannot wait for each other.
+            for partition, cursor in sorted(findings.cursors.items()):
+                self._move(partition, own.get(partition), cursor)
+            self._copy("scores", findings.scores)
+            self._copy("anomaly_states", findings.anomalies)
+            self._copy("rejected", _parked(findings.parked))
+            self._keep_rules(findings.rules)
+            self._connection.commit()
+        except dbapi.Error as error:
+            if error.sqlstate is not None and error.sqlstate[:2] in {"22", "23"}:
+                raise  # Our rows are at fault: no second try mends that.
+            raise self._unavailable(error) from error
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _move(self, partition: int, old: Cursor | None, new: Cursor) -> None:
+        if old is None:
+            moved = postgres.rows(
+                self._connection,
+                'INSERT INTO tickstream.progress ("partition", next_offset, state) VALUES ($1, $2, $3)'
+                ' ON CONFLICT DO NOTHING RETURNING "partition"',
+                *(partition, new.next_offset, new.state),
+            )
+        else:
+            moved = postgres.rows(
+                self._connection,
+                "UPDATE tickstream.progress SET next_offset = $1, state = $2, committed_at = clock_timestamp()"
+                ' WHERE "partition" = $3 AND next_offset = $4 RETURNING "partition"',
+                *(new.next_offset, new.state, partition, old.next_offset),
+            )
+        if not moved:
+            raise Superseded(f"{self._at}: another engine has moved the cursor of partition {partition}")
+
+    def _copy(self, table: str, rows: pl.DataFrame) -> None:
+        if rows.is_empty():
+            return
+        arrow = schema.table(rows, TABLES[table])
+        batches = pa.RecordBatchReader.from_batches(arrow.schema, arrow.to_batches(max_chunksize=BATCH_ROWS))
+        with self._connection.cursor() as cursor:
+            cursor.adbc_ingest(table, batches, mode="append", db_schema_name="tickstream")
+
+    def _keep_rules(self, rules: Mapping[str, str]) -> None:
+        for digest in rules.keys() - self._rules:
+            insert = "INSERT INTO tickstream.rules (digest, settings) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+            postgres.rows(self._connection, f"{insert} RETURNING digest", digest, rules[digest])
+        self._rules |= rules.keys()
+
+    def _unavailable(self, error: dbapi.Error) -> Unavailable:
+        return Unavailable("timescale", f"{self._at}: {postgres.said(error)}")
+
+
+def _check_tables(connection: Any) -> None:
+    """Compare each column's type with ours. Raises Misconfigured, naming every one that differs."""
+    problems: list[str] = []
+    for name, ours in TABLES.items():
+        try:
+            theirs = connection.adbc_get_table_schema(name, db_schema_filter="tickstream")
+        except dbapi.ProgrammingError as error:
+            raise Misconfigured(f"table tickstream.{name} is missing; run `tickstream migrate`") from error
+        for column in ours:
+            at = theirs.get_field_index(column.name)
+            if at < 0:
+                problems.append(f"column tickstream.{name}.{column.name} is missing; run `tickstream migrate`")
+            elif theirs.field(at).type != column.type:
+                problems.append(f"column tickstream.{name}.{column.name}: {theirs.field(at).type} is not {column.type}")
+    if problems:
+        raise Misconfigured(*problems)
+
+
+def _parked(parked: tuple[Parked, ...]) -> pl.DataFrame:
+    columns = {name: [getattr(one, name) for one in parked] for name in REJECTED.names}
+    return schema.frame(pa.table(columns, schema=REJECTED))
+
+
+part: type[SinkRecipe] = Timescale
