@@ -26,10 +26,16 @@ frames_control = Counter(
     ["exchange", "kind"],
     registry=FEEDS,
 )
+frames_dropped = Counter(
+    "tickstream_feeds_frames_dropped", "Frames lost because they were not read in time.", ["exchange"], registry=FEEDS
+)
 reconnects = Counter("tickstream_feeds_reconnects", "Connections lost.", ["exchange", "reason"], registry=FEEDS)
 connections_live = Gauge("tickstream_feeds_connections_live", "Connections subscribed.", ["exchange"], registry=FEEDS)
 ticks_missing = Counter("tickstream_feeds_missing", "Trades missing by their ids.", ["exchange"], registry=FEEDS)
 ticks_repeated = Counter("tickstream_feeds_repeated", "Trades received again.", ["exchange"], registry=FEEDS)
+ticks_unseen = Gauge(
+    "tickstream_feeds_unseen", "Trades the exchange has announced that have not come.", ["exchange"], registry=FEEDS
+)
 batches_published = Counter("tickstream_feeds_batches", "Record batches published.", ["exchange"], registry=FEEDS)
 publish_seconds = Histogram(
     "tickstream_feeds_publish_seconds",
