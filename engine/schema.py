@@ -117,8 +117,3 @@ def frame(rows: pa.Table | pa.RecordBatch) -> pl.DataFrame:
 def empty(schema: pa.Schema) -> pl.DataFrame:
     """A frame of no rows with the columns of `schema`."""
     return frame(schema.empty_table())
-
-
-def table(rows: pl.DataFrame, columns: pa.Schema) -> pa.Table:
-    """The frame's rows as Arrow, with exactly these columns and types."""
-    return rows.select(columns.names).to_arrow().cast(columns)

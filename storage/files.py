@@ -7,9 +7,10 @@ A file of the embedded dataset or a capture is called `p<partition>-<first>-<end
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 import polars as pl
 import pyarrow as pa
@@ -57,14 +58,30 @@ def put(rows: pa.Table, path: Path, *, compression: str = "zstd", notes: Mapping
 
     Raises OSError where the disk refuses.
     """
+    table = rows.replace_schema_metadata({**(rows.schema.metadata or {}), **(notes or {})})
+    with _placed(path) as file:
+        pq.write_table(table, file, compression=compression)
+
+
+def put_bytes(payload: bytes, path: Path) -> None:
+    """The same for a file of another kind."""
+    with _placed(path) as file:
+        file.write(payload)
+
+
+@contextmanager
+def _placed(path: Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     meanwhile = path.with_name(f"{path.name}.tmp")
-    table = rows.replace_schema_metadata({**(rows.schema.metadata or {}), **(notes or {})})
-    with meanwhile.open("wb") as file:
-        pq.write_table(table, file, compression=compression)
-        file.flush()
-        os.fsync(file.fileno())
-    meanwhile.replace(path)
+    try:
+        with meanwhile.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        meanwhile.replace(path)
+    except BaseException:
+        meanwhile.unlink(missing_ok=True)
+        raise
     _sync_folder(path.parent)
 
 

@@ -18,12 +18,16 @@ from engine.batch import Cursor, Findings, Parked
 from engine.errors import Misconfigured, Superseded, Unavailable
 from engine.ports import Writing
 from engine.settings import Milliseconds
-from storage import postgres
+from storage import ipc, postgres
 from storage.exactly_once import ExactlyOnce
+from storage.rejected import REJECTED, rows_of
 from storage.sinks import SinkRecipe
 
 BATCH_ROWS: Final = 10_000
 """Rows handed to COPY at once: flat memory, and the GIL is held for short."""
+
+FIRST_US: Final = -210_866_803_200_000_000
+"""PostgreSQL's earliest time, 24 November 4714 BC."""
 
 PROGRESS: Final = pa.schema(
     [
@@ -33,14 +37,6 @@ PROGRESS: Final = pa.schema(
     ]
 )
 RULES: Final = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("digest", "settings")])
-REJECTED: Final = pa.schema(
-    [
-        pa.field("partition", pa.int32(), nullable=False),
-        pa.field("offset", pa.int64(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("payload", pa.binary(), nullable=False),
-    ]
-)
 TABLES: Final = {
     "scores": schema.SCORE,
     "anomaly_states": schema.ANOMALY,
@@ -97,9 +93,11 @@ class _Session:
             # In the order of partitions, so that two engines cannot wait for each other.
             for partition, cursor in sorted(findings.cursors.items()):
                 self._move(partition, own.get(partition), cursor)
-            self._copy("scores", findings.scores)
-            self._copy("anomaly_states", findings.anomalies)
-            self._copy("rejected", _parked(findings.parked))
+            scores, odd_scores = _split(findings.scores, schema.SCORE, "ts_event")
+            anomalies, odd_anomalies = _split(findings.anomalies, schema.ANOMALY, "ts_onset")
+            self._copy("scores", scores)
+            self._copy("anomaly_states", anomalies)
+            self._copy("rejected", rows_of([*findings.parked, *odd_scores, *odd_anomalies]))
             self._keep_rules(findings.rules)
             self._connection.commit()
         except dbapi.Error as error:
@@ -131,10 +129,11 @@ class _Session:
     def _copy(self, table: str, rows: pl.DataFrame) -> None:
         if rows.is_empty():
             return
-        arrow = schema.table(rows, TABLES[table])
-        batches = pa.RecordBatchReader.from_batches(arrow.schema, arrow.to_batches(max_chunksize=BATCH_ROWS))
+        batch = ipc.batch_of(rows, TABLES[table])
+        slices = (batch.slice(at, BATCH_ROWS) for at in range(0, batch.num_rows, BATCH_ROWS))
+        reader = pa.RecordBatchReader.from_batches(batch.schema, slices)
         with self._connection.cursor() as cursor:
-            cursor.adbc_ingest(table, batches, mode="append", db_schema_name="tickstream")
+            cursor.adbc_ingest(table, reader, mode="append", db_schema_name="tickstream")
 
     def _keep_rules(self, rules: Mapping[str, str]) -> None:
         for digest in rules.keys() - self._rules:
@@ -153,6 +152,8 @@ def _check_tables(connection: Any) -> None:
         try:
             theirs = connection.adbc_get_table_schema(name, db_schema_filter="tickstream")
         except dbapi.ProgrammingError as error:
+            if error.sqlstate not in {"3F000", "42P01"}:
+                raise
             raise Misconfigured(f"table tickstream.{name} is missing; run `tickstream migrate`") from error
         for column in ours:
             at = theirs.get_field_index(column.name)
@@ -164,9 +165,22 @@ def _check_tables(connection: Any) -> None:
         raise Misconfigured(*problems)
 
 
-def _parked(parked: tuple[Parked, ...]) -> pl.DataFrame:
-    columns = {name: [getattr(one, name) for one in parked] for name in REJECTED.names}
-    return schema.frame(pa.table(columns, schema=REJECTED))
+def _split(rows: pl.DataFrame, columns: pa.Schema, times: str) -> tuple[pl.DataFrame, list[Parked]]:
+    """Rows that PostgreSQL can hold, and messages with the others: no NUL in a text, no time before the calendar."""
+    held = (
+        ~pl.any_horizontal(pl.col("exchange", "symbol").str.contains("\0", literal=True))
+        & (pl.col(times).dt.timestamp("us") >= FIRST_US)
+    )  # fmt: skip
+    kept = rows.select(held).to_series()
+    if kept.all():
+        return rows, []
+    others = rows.filter(~kept).partition_by("partition", "offset", as_dict=True, maintain_order=True)
+    reason = "PostgreSQL cannot hold a NUL in a text or a time before 4714 BC"
+    parked = [
+        Parked(partition, offset, reason, ipc.encode(ipc.batch_of(one, columns)))
+        for (partition, offset), one in others.items()
+    ]
+    return rows.filter(kept), parked
 
 
 part: type[SinkRecipe] = Timescale

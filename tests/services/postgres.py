@@ -25,6 +25,7 @@ OPTIONS = {
     "shared_buffers": "64MB",
     "timezone": "Asia/Kathmandu",  # Nothing may rest on the server's zone.
 }
+NUMBERS = count()
 
 
 class Postgres:
@@ -63,12 +64,11 @@ class Databases:
 
     def __init__(self, server_dsn: str) -> None:
         self._server_dsn = server_dsn
-        self._names = (f"tickstream_test_{os.getpid()}_{number}" for number in count())
         self._made: list[str] = []
 
     def fresh(self) -> str:
         """The DSN of a new, empty database."""
-        name = next(self._names)
+        name = f"tickstream_test_{os.getpid()}_{next(NUMBERS)}"
         self._run(f"CREATE DATABASE {name}")
         self._made.append(name)
         return urlunsplit(urlsplit(self._server_dsn)._replace(path=f"/{name}"))
