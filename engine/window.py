@@ -33,13 +33,14 @@ class Window(Struct, frozen=True):
 
 
 class Ticks(NamedTuple):
-    """Accepted rows in log order: key, time in us (never back within a key), price in units, missing, row number."""
+    """Accepted rows in log order: key, time in us (never back within a key), price in units, missing, place."""
 
     key: Ints
     t: Ints
     x: Ints
     missing: Ints
-    seq: Ints
+    offset: Ints
+    row: Ints
 
 
 class Baseline(NamedTuple):
@@ -65,7 +66,7 @@ class PriceWindows:
     """Windows of several spans over one price series; they share the ring and everything that enters."""
 
     def __init__(self, spans_ms: tuple[int, ...]) -> None:
-        self._rings = Rings(("t", "x", "missing", "seq"))
+        self._rings = Rings(("t", "x", "missing", "offset", "row"))
         self._edges = {span: _Edge() for span in spans_ms}
         self._touched = np.zeros(0, np.int64)
 
@@ -98,9 +99,15 @@ class PriceWindows:
             return chunks[0]
         return {span: _joined([chunk[span] for chunk in chunks]) for span in self._edges}
 
-    def seq(self, key: Ints, ordinal: Ints) -> Ints:
-        """The sequence numbers of ticks inside a baseline, until the next rows are measured."""
-        return self._rings.at("seq", key, ordinal)
+    def place(self, key: Ints, ordinal: Ints) -> tuple[Ints, Ints]:
+        """Offset and row of ticks inside a baseline, until the next rows are measured."""
+        return self._rings.at("offset", key, ordinal), self._rings.at("row", key, ordinal)
+
+    def oldest_offset(self, keys: Ints) -> int | None:
+        """The lowest offset of a tick that a window of these keys still holds."""
+        keys = keys[keys < len(self._rings.head)]
+        keys = keys[self._rings.head[keys] > self._rings.tail[keys]]
+        return int(self._rings.at("offset", keys, self._rings.tail[keys]).min()) if len(keys) else None
 
     def _drop_left(self) -> None:
         """Let go of what the last rows pushed out of every window."""
@@ -117,7 +124,7 @@ class PriceWindows:
             groups.present,
             groups.counts,
             np.arange(len(rows.key)) - groups.first[groups.of_row],
-            {"t": rows.t, "x": rows.x, "missing": rows.missing, "seq": rows.seq},
+            {name: getattr(rows, name) for name in ("t", "x", "missing", "offset", "row")},
         )
         entered = _sums(rows.x, rows.missing)
         back = np.empty_like(groups.order)

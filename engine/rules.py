@@ -1,0 +1,106 @@
+"""Detectors with all that a replay needs to score as they did: one document each, known by its digest (decision 1)."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import msgspec
+import polars as pl
+from msgspec import Struct
+
+from engine.detectors import Detector
+from engine.errors import Misconfigured
+from engine.order import OrderSettings
+
+DIGEST_BYTES = 8
+
+
+class Rule(Struct, frozen=True, dict=True):
+    """A detector under its name. `text` is its document as JSON, `digest` BLAKE2b of it, as hexadecimal."""
+
+    name: str
+    detector: Detector
+    text: str
+
+    @cached_property
+    def digest(self) -> str:
+        """What the document is known by in rows."""
+        return hashlib.blake2b(self.text.encode(), digest_size=DIGEST_BYTES).hexdigest()
+
+    @cached_property
+    def window_ms(self) -> int:
+        """The length of its window."""
+        return self.detector.windows()[0].span_ms
+
+    @cached_property
+    def expression(self) -> pl.Expr:
+        """The scoring expression, for Polars."""
+        return pl.sql_expr(self.detector.score()).cast(pl.Float64).alias("score")
+
+
+class Rules(Struct, frozen=True):
+    """The rules of one run and the order they share."""
+
+    rules: tuple[Rule, ...]
+    order: OrderSettings
+
+    @property
+    def window_ms_max(self) -> int:
+        """The longest window."""
+        return max(rule.window_ms for rule in self.rules)
+
+    @property
+    def documents(self) -> Mapping[str, str]:
+        """Digest to document."""
+        return {rule.digest: rule.text for rule in self.rules}
+
+
+def rules_of(
+    detectors: Mapping[str, Detector],
+    *,
+    future_ms: int,
+    late_ms: int,
+    price_decimals: int,
+    price_decimals_of: Mapping[str, int],
+) -> Rules:
+    """Put detectors under the order they share. Raises Misconfigured where one cannot be scored."""
+    if not detectors:
+        raise Misconfigured("detectors: there is none; add a section such as [detectors.spike]")
+    horizon_ms = max(detector.windows()[0].span_ms for detector in detectors.values()) + max(
+        detector.episode_ms_max for detector in detectors.values()
+    )
+    order = OrderSettings(future_ms, late_ms, horizon_ms, price_decimals, dict(price_decimals_of))
+    rules = tuple(Rule(name, detector, _document(name, detector, order)) for name, detector in detectors.items())
+    problems = [problem for rule in rules for problem in _problems(rule)]
+    if problems:
+        raise Misconfigured(*problems)
+    return Rules(rules, order)
+
+
+def _document(name: str, detector: Detector, order: OrderSettings) -> str:
+    shared = ("baseline", "count_min", "move_bps_min", "quiet_ms", "episode_ms_max", "cooldown_ms")
+    document: dict[str, Any] = {
+        "name": name,
+        "settings": {"use": type(detector).__module__.rpartition(".")[2], **_fields(detector)},
+        "sql": detector.score(),
+        "window_ms": detector.windows()[0].span_ms,
+        **{field: getattr(detector, field) for field in shared},
+        **_fields(order),
+    }
+    return json.dumps(document, sort_keys=True, separators=(",", ":"))
+
+
+def _fields(settings: Any) -> dict[str, Any]:
+    return dict(msgspec.structs.asdict(settings))
+
+
+def _problems(rule: Rule) -> list[str]:
+    """Try the expression on no rows: a wrong name or type shows before the start."""
+    columns = {"price": pl.Float64, "size": pl.Float64, "n": pl.Int64, "mean": pl.Float64, "std": pl.Float64}
+    try:
+        pl.DataFrame(schema=columns | {"z": pl.Float64}).select(rule.expression)
+    except pl.exceptions.PolarsError as error:
+        return [f"detectors.{rule.name}: {rule.detector.score()!r} cannot be computed: {error}"]
+    return []
