@@ -10,8 +10,6 @@ from engine.ports import Clock
 from feeds.simulator.market import Trade
 from feeds.simulator.venues import Hangup, Session, Timing
 
-_SLOW_SECONDS = 30.0  # for a client to take the trades of one moment
-
 
 class Client:
     """Carries a session's frames over a socket, in the order in which the session gave them."""
@@ -43,7 +41,7 @@ class Client:
     async def _deliver(self, frames: Sequence[bytes]) -> None:
         """Wait for a slow client, but not for ever."""
         try:
-            async with asyncio.timeout(_SLOW_SECONDS):
+            async with asyncio.timeout(self._timing.slow_ms / 1_000):
                 await self._send(frames)
         except TimeoutError:
             await self._connection.close(1008, "Slow consumer")

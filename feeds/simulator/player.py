@@ -9,15 +9,16 @@ from feeds.simulator.market import Market, Trade
 from feeds.simulator.venue import Venue
 
 _TRADES_AT_ONCE = 500
-_HEARD_SECONDS = 60.0  # for clients to subscribe to what a tape holds
 _HEARD_POLL_SECONDS = 0.01
 
 log = logging.getLogger(__name__)
 
 
-async def play(market: Market, venues: Mapping[str, Venue], clock: Clock, finished: asyncio.Event) -> None:
+async def play(
+    market: Market, venues: Mapping[str, Venue], clock: Clock, finished: asyncio.Event, heard_ms: int
+) -> None:
     """Send every trade; `finished` is set when the market has an end and its last trade is sent."""
-    await _heard(market.awaited, venues, clock)
+    await _heard(market.awaited, venues, clock, heard_ms)
     start_us, started = clock.now_us(), clock.monotonic()
     waiting: list[Trade] = []
     for due_us, trade in market.trades(start_us):
@@ -42,9 +43,11 @@ async def _tell(trades: list[Trade], venues: Mapping[str, Venue]) -> None:
     await asyncio.gather(*deliveries)
 
 
-async def _heard(awaited: Mapping[str, frozenset[str]], venues: Mapping[str, Venue], clock: Clock) -> None:
+async def _heard(
+    awaited: Mapping[str, frozenset[str]], venues: Mapping[str, Venue], clock: Clock, heard_ms: int
+) -> None:
     """Wait until somebody listens to everything a tape holds: ids sent to nobody would be lost."""
-    give_up = clock.monotonic() + _HEARD_SECONDS
+    give_up = clock.monotonic() + heard_ms / 1_000
     while unheard := [
         f"{name} {symbol}" for name, symbols in awaited.items() for symbol in symbols - venues[name].listening
     ]:

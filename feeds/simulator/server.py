@@ -18,6 +18,7 @@ from feeds.simulator.venues import Timing
 _PATHS = {"binance": "", "coinbase": "", "kraken": "/v2"}
 _UNSENT_BYTES_MAX = 1_048_576  # to one client; beyond it the market waits
 _CLOSE_SECONDS = 1.0
+_TIMING = Timing()
 
 
 class Simulated(Struct, frozen=True):
@@ -29,10 +30,10 @@ class Simulated(Struct, frozen=True):
 
 @asynccontextmanager
 async def serving(
-    settings: Simulator, market: Market, clock: Clock, timing: Timing | None = None
+    settings: Simulator, market: Market, clock: Clock, timing: Timing = _TIMING
 ) -> AsyncIterator[Simulated]:
     """Open the three venues and play the market to their clients. Raises Misconfigured where a port is taken."""
-    venues = {name: Venue(name, market.symbols, clock, timing or Timing()) for name in _PATHS}
+    venues = {name: Venue(name, market.symbols, clock, timing) for name in _PATHS}
     ports = {"binance": settings.port_binance, "coinbase": settings.port_coinbase, "kraken": settings.port_kraken}
     async with AsyncExitStack() as open_sockets:
         urls = {}
@@ -40,7 +41,7 @@ async def serving(
             server = await open_sockets.enter_async_context(_listening(venue, settings.host, ports[name]))
             urls[name] = f"ws://{settings.host}:{server.sockets[0].getsockname()[1]}{_PATHS[name]}"
         finished = asyncio.Event()
-        playing = asyncio.create_task(play(market, venues, clock, finished))
+        playing = asyncio.create_task(play(market, venues, clock, finished, timing.heard_ms))
         try:
             yield Simulated(urls, finished)
         finally:

@@ -43,3 +43,8 @@ def request(frame: str | bytes) -> dict[str, Any] | None:
 def is_int64(value: Any) -> TypeGuard[int]:
     """Whether a client's value is a whole number of at most 64 bits, signed."""
     return type(value) is int and -(2**63) <= value < 2**63
+
+
+def text(value: Any) -> str:
+    """A client's text; of any other value only its kind."""
+    return value if isinstance(value, str) else type(value).__name__

@@ -30,13 +30,18 @@ class Hangup(Exception):
 
 
 class Timing(Struct, frozen=True):
-    """The venues' clocks. Tests run them faster."""
+    """The venues' patience. Tests have less of it."""
 
     beat_ms: int = 1_000
+    """From one heartbeat to the next; deadlines are looked at as often."""
     ping_ms: int = 20_000
     pong_ms: int = 60_000
     subscribe_ms: int = 5_000
     idle_ms: int = 60_000
+    slow_ms: int = 30_000
+    """For a client to take the trades of one moment; meanwhile the market waits."""
+    heard_ms: int = 60_000
+    """For clients to subscribe to what a tape holds, before it starts all the same."""
 
 
 class Listing:

@@ -113,7 +113,7 @@ class Binance:
             raise _Refused(2, "Invalid request: missing field `method` at line 1 column 1")
         if method not in _METHODS:
             known = ", ".join(f"`{name}`" for name in _METHODS)
-            raise _Refused(2, f"Invalid request: unknown variant `{method}`, expected one of {known}")
+            raise _Refused(2, f"Invalid request: unknown variant `{wire.text(method)}`, expected one of {known}")
         if not _is_identity(identity):
             raise _Refused(2, "Invalid request: request ID must be an unsigned integer")
         if method == "LIST_SUBSCRIPTIONS":

@@ -62,21 +62,12 @@ class Coinbase:
 
     def received(self, frame: str | bytes, now_us: int) -> list[bytes]:  # noqa: ARG002 — answers carry no time
         """The complete set of subscriptions, then the last match of each product new in it; or an error."""
-        request = wire.request(frame)
-        kind = None if request is None else request.get("type")
-        if request is None or kind not in {"subscribe", "unsubscribe"}:
-            return [wire.encode({"type": "error", "message": "Malformed JSON" if request is None else "Unknown type"})]
-        before = set(self.listening)
-        try:
-            wanted = dict(self._wanted(request))
-        except _Refused as refused:
-            return [wire.encode({"type": "error", "message": f"Failed to {kind}", "reason": str(refused)})]
-        if kind == "subscribe":
-            self._subscribe(wanted)
-        else:
-            self._unsubscribe(wanted)
-        fresh = [product for product in self.listening if product not in before]
-        return [self._subscriptions(), *self._last_matches(fresh)]
+        match wire.request(frame):
+            case {"type": "subscribe" | "unsubscribe" as kind, **request}:
+                return self._changed(kind, request)
+            case None:
+                return [wire.encode({"type": "error", "message": "Malformed JSON"})]
+        return [wire.encode({"type": "error", "message": "Unknown type"})]
 
     def traded(self, trades: Sequence[Trade]) -> list[bytes]:
         """A frame for each fill."""
@@ -88,18 +79,29 @@ class Coinbase:
             raise Hangup(1000, "No subscription")
         return [self._heartbeat(product, now_us) for product in self._channels.get("heartbeat", {})]
 
-    def _wanted(self, request: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
-        """Each channel named with its products."""
+    def _changed(self, kind: str, request: dict[str, Any]) -> list[bytes]:
+        before = set(self.listening)
+        try:
+            wanted = dict(self._wanted(request, needs_products=kind == "subscribe"))
+        except _Refused as refused:
+            return [wire.encode({"type": "error", "message": f"Failed to {kind}", "reason": str(refused)})]
+        if kind == "subscribe":
+            self._subscribe(wanted)
+        else:
+            self._unsubscribe(wanted)
+        fresh = [product for product in self.listening if product not in before]
+        return [self._subscriptions(), *self._last_matches(fresh)]
+
+    def _wanted(self, request: dict[str, Any], *, needs_products: bool) -> Iterator[tuple[str, list[str]]]:
+        """Each channel named with its products: the request's, unless it names its own."""
         channels = request.get("channels")
         if not isinstance(channels, list) or not channels:
             raise _Refused("No channels provided")
         for channel in channels:
-            named = (
-                channel if isinstance(channel, dict) else {"name": channel, "product_ids": request.get("product_ids")}
-            )
-            name = _channel(named.get("name"))
-            products = self._products(named.get("product_ids") or [])
-            if not products and request["type"] == "subscribe":
+            own = channel if isinstance(channel, dict) else {**request, "name": channel}
+            name = _channel(own.get("name"))
+            products = self._products(own.get("product_ids") or [])
+            if needs_products and not products:
                 raise _Refused(f"You need to specify at least one product ID for channel {name}")
             yield name, products
 
@@ -107,7 +109,7 @@ class Coinbase:
         products = named if isinstance(named, list) else [named]
         for product in products:
             if not isinstance(product, str) or product not in self._listing.recent:
-                raise _Refused(f"{product} is not a valid product")
+                raise _Refused(f"{wire.text(product)} is not a valid product")
         return products
 
     def _subscribe(self, wanted: dict[str, list[str]]) -> None:
@@ -141,7 +143,7 @@ def _channel(name: Any) -> str:
     if name in _PRIVATE:
         raise _Refused(f"{name} channel requires authentication")
     if name not in _PUBLIC:
-        raise _Refused(f"{name} is not a valid channel")
+        raise _Refused(f"{wire.text(name)} is not a valid channel")
     return str(name)
 
 

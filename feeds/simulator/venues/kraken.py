@@ -130,7 +130,7 @@ class Kraken:
         for name in names:
             symbol = self._symbol(name)
             if symbol is None:
-                yield _failed(request, f"Currency pair not supported {name}", name, now_us)
+                yield _failed(request, f"Currency pair not supported {wire.text(name)}", name, now_us)
             elif symbol in self._listening:
                 yield _failed(request, "Already subscribed", name, now_us)
             else:
@@ -177,7 +177,7 @@ def _done(request: dict[str, Any], result: _Result, now_us: int) -> bytes:
 def _failed(request: dict[str, Any], error: str, name: Any, now_us: int) -> bytes:
     time = wire.iso(now_us)
     symbol = name if isinstance(name, str) else UNSET
-    return wire.encode(_Failed(error, str(request.get("method")), _req_id(request), False, symbol, time, time))
+    return wire.encode(_Failed(error, wire.text(request.get("method")), _req_id(request), False, symbol, time, time))
 
 
 def _pong(request: dict[str, Any], now_us: int) -> bytes:
