@@ -3,12 +3,11 @@
     ticks/ scores/ anomalies/   date=YYYY-MM-DD/p<partition>-<first>-<end>.parquet
     rejected/                   the same without a date
     rules/<digest>.json         the settings that rows were made by, to the byte
-    progress/p<partition>.json  the cursor; putting it in place commits the files up to its offset
+    progress/p<partition>.json  the cursor (`state` in Base64); putting it in place commits the files up to its offset
 
 A reader that takes the cursors first and lists the files then meets only whole files, while an engine writes.
 """
 
-import base64
 import fcntl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,11 +29,6 @@ TICKS: Final = pa.schema([field.with_nullable(True) for field in schema.LOG])
 TABLES: Final = {"ticks": TICKS, "scores": schema.SCORE, "anomalies": schema.ANOMALY, "rejected": REJECTED}
 
 
-class _Progress(msgspec.Struct):
-    next_offset: int
-    state: str  # Base64.
-
-
 def dataset_files(folder: Path, table: str) -> list[Path]:
     """The committed files of a table, by partition and offset."""
     ends = {partition: cursor.next_offset for partition, cursor in read_cursors(folder).items()}
@@ -48,8 +42,7 @@ def read_cursors(folder: Path) -> dict[int, Cursor]:
 
 def put_cursor(folder: Path, partition: int, cursor: Cursor) -> None:
     """Commit what lies below the cursor."""
-    progress = _Progress(cursor.next_offset, base64.b64encode(cursor.state).decode())
-    put_bytes(msgspec.json.encode(progress), folder / "progress" / f"p{partition:05d}.json")
+    put_bytes(msgspec.json.encode(cursor), folder / "progress" / f"p{partition:05d}.json")
 
 
 def read_rules(folder: Path) -> dict[str, str]:
@@ -90,9 +83,8 @@ def _files(folder: Path, table: str) -> list[tuple[Span, Path]]:
 
 def _read_cursor(path: Path) -> Cursor:
     try:
-        progress = msgspec.json.decode(path.read_bytes(), type=_Progress)
-        return Cursor(progress.next_offset, base64.b64decode(progress.state, validate=True))
-    except ValueError as error:
+        return msgspec.json.decode(path.read_bytes(), type=Cursor)
+    except msgspec.DecodeError as error:
         raise Misconfigured(
             f"{path}: is not a cursor of ours ({error}); restore it or choose another data.dir"
         ) from error

@@ -1,29 +1,47 @@
 """Each sink's real destination, as its contract test sees it: a recipe, and a way to read back what lies there."""
 
-from contextlib import AbstractContextManager
+import resource
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import msgspec
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from adbc_driver_postgresql import dbapi
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from engine import schema
 from engine.errors import Misconfigured, Superseded, TickStreamError
-from engine.ports import Writing
-from engine.settings import Data
+from engine.settings import Bus, Data, load
 from storage import dataset
+from storage.bus.client import consumer_config
 from storage.migrations import migrate
+from storage.sinks.kafka import Kafka
 from storage.sinks.parquet import Parquet
 from storage.sinks.timescale import Timescale
+from tests.services.broker import Broker
+from tests.services.postgres import Postgres
+
+FILE_BYTES_MAX = 64
 
 
 class Destination(Protocol):
     """A fresh place for the rows of one test."""
 
-    def open(self) -> AbstractContextManager[Writing]:
-        """Another engine at the same place."""
+    def recipe(self) -> Any:
+        """The sink's own settings."""
+        ...
+
+    def fail(self) -> None:
+        """Take the service away, or let the disk refuse."""
+        ...
+
+    def mend(self) -> None:
+        """Bring it back."""
         ...
 
     def read(self, table: str) -> pa.Table:
@@ -43,15 +61,24 @@ class Destination(Protocol):
 class InPostgres:
     second_gets = Superseded
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, server: Postgres | None = None) -> None:
         self.dsn = dsn
+        self._server = server
         migrate(dsn)
 
     def recipe(self) -> Timescale:
         return Timescale(dsn=self.dsn, dsn_file="", statement_timeout_ms=5_000, plaintext=False)
 
-    def open(self) -> AbstractContextManager[Writing]:
-        return self.recipe().open()
+    def fail(self) -> None:
+        self._need_server().kill()
+
+    def mend(self) -> None:
+        self._need_server().start()
+
+    def _need_server(self) -> Postgres:
+        if self._server is None:
+            pytest.skip("the server of TICKSTREAM_TEST_TIMESCALE_DSN is not ours to kill")
+        return self._server
 
     def read(self, table: str) -> pa.Table:
         columns = {"scores": schema.SCORE, "anomalies": schema.ANOMALY}[table]
@@ -84,8 +111,15 @@ class InFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def open(self) -> AbstractContextManager[Writing]:
-        return Parquet(data=Data(dir=str(self.folder)), rows_max=1, flush_ms=60_000, compression="zstd").open()
+    def recipe(self) -> Parquet:
+        return Parquet(data=Data(dir=str(self.folder)), rows_max=1, flush_ms=60_000, compression="zstd")
+
+    def fail(self) -> None:
+        """From here on no file may grow: what a full disk looks like to a process."""
+        resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES_MAX, resource.RLIM_INFINITY))
+
+    def mend(self) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
     def read(self, table: str) -> pa.Table:
         columns = dataset.TABLES[table]
@@ -102,6 +136,75 @@ class InFolder:
     def parked(self) -> list[tuple[int, int, str, bytes]]:
         rows = self.read("rejected").to_pylist()
         return sorted(tuple(row.values()) for row in rows)
+
+
+class InTopics:
+    second_gets = Superseded
+
+    def __init__(self, broker: Broker, prefix: str) -> None:
+        bootstrap = broker.bootstrap
+        self._broker = broker
+        self.bus = msgspec.convert(
+            {
+                **load().tree["bus"],
+                "prefix": prefix,
+                "kafka": {**load().tree["bus"]["kafka"], "bootstrap": bootstrap, "group": prefix},
+            },
+            Bus,
+        )
+        names = ("ticks", "scores", "anomalies", "rejected", "progress")
+        wanted = [NewTopic(f"{prefix}.{name}.v1", self.bus.partitions, 1) for name in names]
+        admin = AdminClient({"bootstrap.servers": bootstrap})
+        for made in admin.create_topics(wanted).values():
+            made.result()
+
+    def recipe(self) -> Kafka:
+        return Kafka(bus=self.bus)
+
+    def fail(self) -> None:
+        self._broker.kill()
+
+    def mend(self) -> None:
+        self._broker.start()
+
+    def read(self, table: str) -> pa.Table:
+        columns = {"scores": schema.SCORE, "anomalies": schema.ANOMALY}[table]
+        tables = [columns.empty_table()]
+        for message in self.messages(table):
+            rows = pa.ipc.open_stream(message.value()).read_all()
+            assert rows.column("partition").unique().to_pylist() == [message.partition()]
+            tables.append(rows)
+        return pa.concat_tables(tables)
+
+    def rules(self) -> dict[str, str]:
+        records = {
+            message.key().decode(): message.value().decode("utf-8", "replace") for message in self.messages("progress")
+        }
+        return {key.removeprefix("rules:"): value for key, value in records.items() if key.startswith("rules:")}
+
+    def parked(self) -> list[tuple[int, int, str, bytes]]:
+        found = [(message, dict(message.headers())) for message in self.messages("rejected")]
+        return sorted(
+            (message.partition(), int(headers["offset"]), headers["reason"].decode(), message.value())
+            for message, headers in found
+        )
+
+    def messages(self, name: str) -> Iterator[Any]:
+        """Every committed message of a topic."""
+        consumer = Consumer(consumer_config(self.bus.kafka))
+        try:
+            for partition in range(self.bus.partitions):
+                consumer.assign([TopicPartition(f"{self.bus.prefix}.{name}.v1", partition, 0)])
+                while True:
+                    message = consumer.poll(30)
+                    assert message is not None
+                    error = message.error()
+                    if error is not None:
+                        assert error.name() == "_PARTITION_EOF"
+                        break
+                    yield message
+        finally:
+            consumer.close()
 
 
 def same_bits(left: pa.Table | pl.DataFrame, right: pa.Table | pl.DataFrame) -> bool:

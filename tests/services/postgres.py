@@ -20,7 +20,6 @@ OPTIONS = {
     "unix_socket_directories": "",
     "fsync": "off",
     "full_page_writes": "off",
-    "synchronous_commit": "off",
     "max_connections": "50",
     "shared_buffers": "64MB",
     "timezone": "Asia/Kathmandu",  # Nothing may rest on the server's zone.
