@@ -19,8 +19,8 @@ _HOPELESS: Final = re.compile(
     r"authentication failed|no password supplied|does not exist|no pg_hba\.conf entry|permission denied"
     r"|not permitted|certificate|does not support SSL|invalid .*(URI|value|option)"
 )
-# Classes of SQLSTATE: connection, transaction state, rollback, resources, not in that state, operator, system.
-_PASSING: Final = frozenset({"08", "25", "40", "53", "55", "57", "58"})
+# SQLSTATE by its beginning: connection, read-only, rollback, resources, state of an object, operator, system.
+_PASSING: Final = ("08", "25006", "40", "53", "55", "57", "58")
 _SAID: Final = re.compile(r"(?:ERROR|FATAL|PANIC):\s+(.*)")
 
 
@@ -76,7 +76,7 @@ def said(error: Exception) -> str:
 
 def may_pass(error: dbapi.Error) -> bool:
     """Whether the server may do later what it refused now: it is gone, full, busy, read-only or asked to wait."""
-    return error.sqlstate is None or error.sqlstate[:2] in _PASSING
+    return error.sqlstate is None or error.sqlstate.startswith(_PASSING)
 
 
 def rows(connection: Any, sql: str, *values: object) -> list[tuple[Any, ...]]:
