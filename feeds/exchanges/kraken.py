@@ -72,11 +72,11 @@ class Kraken(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         # A success names its symbol inside the result, a failure beside it.
         result = message.result
         symbol = self.names.get(message.symbol or (result.symbol if result else ""))
-        if symbol is None:
-            return Reading("error", detail=message.problem or "an answer without a symbol of ours")
         if message.success or message.problem.lower() == _ALREADY:
-            return Reading("acknowledged", acknowledged=(symbol,))
-        return Reading("refused", refused={symbol: message.problem})
+            return Reading("acknowledged", acknowledged=(symbol,) if symbol else ())
+        if symbol:
+            return Reading("refused", refused={symbol: message.problem})
+        return Reading("error", detail=message.problem)
 
 
 class _Result(Struct):
