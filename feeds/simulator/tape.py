@@ -10,6 +10,7 @@ from feeds.simulator.assets import canonical
 from feeds.simulator.market import VENUES, Trade
 
 _ROWS_AT_ONCE = 10_000
+_LATEST_US = 7_258_118_400_000_000  # the year 2200
 
 
 class Tape:
@@ -41,7 +42,7 @@ class Tape:
 
 def _read(path: Path) -> pl.DataFrame:
     try:
-        return pl.read_parquet(path)
+        return pl.read_parquet(path, glob=False)
     except OSError as error:
         raise Misconfigured(f"{path}: cannot be read ({error.strerror or error}); give a Parquet file") from error
     except pl.exceptions.PolarsError as error:
@@ -72,23 +73,28 @@ def _typed(rows: pl.DataFrame, time: str, path: Path) -> pl.DataFrame:
             pl.col("trade_id").cast(pl.Int64),
             pl.col("price").cast(pl.Float64),
             pl.col("size").cast(pl.Float64).fill_null(0.0),
-            pl.when(pl.col("side").cast(pl.String) == "sell")
-            .then(pl.lit("sell"))
-            .otherwise(pl.lit("buy"))
-            .alias("side"),
+            pl.when(_lower("side") == "sell").then(pl.lit("sell")).otherwise(pl.lit("buy")).alias("side"),
         )
     except pl.exceptions.PolarsError as error:
         raise Misconfigured(f"{path}: a column has the wrong type: {str(error).splitlines()[0]}") from error
     return _named(_whole(trades, path))
 
 
+def _lower(name: str) -> pl.Expr:
+    return pl.col(name).cast(pl.String).str.to_lowercase()
+
+
 def _whole(trades: pl.DataFrame, path: Path) -> pl.DataFrame:
     whole = pl.all_horizontal(
-        pl.col("venue", "symbol", "time_us").is_not_null(), pl.col("price", "size").is_finite().fill_null(value=False)
+        pl.col("venue", "symbol").is_not_null(),
+        pl.col("time_us").is_between(0, _LATEST_US).fill_null(value=False),
+        pl.col("price", "size").is_finite().fill_null(value=False),
     )
     broken = trades.select((~whole).arg_true().first()).item()
     if broken is not None:
-        raise Misconfigured(f"{path}: row {broken} has no exchange, symbol, time, or finite price and size")
+        raise Misconfigured(
+            f"{path}: row {broken} has no exchange, symbol, time in µs since 1970, or finite price and size"
+        )
     return trades
 
 

@@ -62,11 +62,12 @@ class Coinbase:
 
     def received(self, frame: str | bytes, now_us: int) -> list[bytes]:  # noqa: ARG002 — answers carry no time
         """The complete set of subscriptions, then the last match of each product new in it; or an error."""
-        match wire.request(frame):
-            case {"type": "subscribe" | "unsubscribe" as kind, **request}:
+        request = wire.request(frame)
+        if request is None:
+            return [wire.encode({"type": "error", "message": "Malformed JSON"})]
+        match request.get("type"):
+            case "subscribe" | "unsubscribe" as kind:
                 return self._changed(kind, request)
-            case None:
-                return [wire.encode({"type": "error", "message": "Malformed JSON"})]
         return [wire.encode({"type": "error", "message": "Unknown type"})]
 
     def traded(self, trades: Sequence[Trade]) -> list[bytes]:

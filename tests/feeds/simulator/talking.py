@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import islice, takewhile
 from pathlib import Path
@@ -46,7 +46,7 @@ class Script:
         }
         self._trades = trades
 
-    def trades(self, start_us: int) -> Iterable[tuple[int, Trade]]:
+    def trades(self, start_us: int) -> Iterator[tuple[int, Trade]]:
         return iter([(start_us, trade) for trade in self._trades])
 
 
@@ -66,7 +66,7 @@ def some(market: Market, count: int) -> list[Trade]:
     return [trade for _, trade in islice(market.trades(START_US), count)]
 
 
-def tape_file(path: Path, **columns: Sequence[Any]) -> Path:
+def tape_file(path: Path, **columns: Any) -> Path:
     """A tape of three trades, with some columns replaced, or left out where None."""
     whole: dict[str, Any] = {
         "ts": [1_000_000, 2_000_000, 3_000_000],
