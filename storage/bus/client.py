@@ -3,7 +3,7 @@
 import ipaddress
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -18,16 +18,21 @@ Config: TypeAlias = dict[str, Any]
 ANSWER_SECONDS: Final = 10.0
 """How long a broker may take to answer before it counts as unavailable."""
 
-_PERMANENT: Final = {
-    KafkaError._AUTHENTICATION,
+END: Final = KafkaError._PARTITION_EOF  # noqa: SLF001
+OUT_OF_RANGE: Final = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001
+UNKNOWN: Final = frozenset({KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001
+
+_TO_MEND: Final = UNKNOWN | {
+    KafkaError._AUTHENTICATION,  # noqa: SLF001
+    KafkaError._INVALID_ARG,  # noqa: SLF001
+    KafkaError._SSL,  # noqa: SLF001
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.SASL_AUTHENTICATION_FAILED,
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.GROUP_AUTHORIZATION_FAILED,
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._UNKNOWN_TOPIC,
-    KafkaError._UNKNOWN_PARTITION,
 }
+"""Errors that waiting does not mend."""
 
 
 def producer_config(kafka: settings.KafkaBus) -> Config:
@@ -117,7 +122,7 @@ def _is_here(host: str) -> bool:
 def problem(error: KafkaException) -> Misconfigured | Unavailable:
     """What a client's error means: something to mend in the settings, or a broker to wait for."""
     told: KafkaError = error.args[0]
-    if told.code() in _PERMANENT or told.code() in {KafkaError._INVALID_ARG, KafkaError._SSL}:
+    if told.code() in _TO_MEND:
         return Misconfigured(f"bus.kafka: {told.str()}")
     return Unavailable("kafka", told.str())
 

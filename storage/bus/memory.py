@@ -111,7 +111,7 @@ class MemoryBus:
     def _check(self, kept: Mapping[int, tuple[int, int]], here: Mapping[int, int]) -> None:
         for partition, at in self._next.items():
             first, end = kept.get(partition, (here[partition],) * 2)
-            if at > self._ends[partition] or at < here[partition] and not (first <= at and end >= here[partition]):
+            if at > self._ends[partition] or (at < here[partition] and not (first <= at and end >= here[partition])):
                 raise Misconfigured(
                     f"bus: the log of partition {partition} does not hold offset {at}; it goes from {first} to "
                     f"{self._ends[partition]}: restore the ticks in the data directory or begin with a new one"

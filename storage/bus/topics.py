@@ -1,0 +1,82 @@
+"""The topics of TickStream: named, made and checked."""
+
+import time
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]
+
+from engine import settings
+from engine.errors import Misconfigured, Unavailable
+from storage.bus.client import ANSWER_SECONDS, connection, problem
+
+NAMES: Final = ("ticks", "scores", "anomalies", "rejected", "gaps", "progress")
+
+
+def topic(bus: settings.Bus, name: str) -> str:
+    """The full name of a topic, as `tickstream.ticks.v1`."""
+    return f"{bus.prefix}.{name}.v1"
+
+
+def make_topics(bus: settings.Bus) -> None:
+    """Make the topics that are not there yet.
+
+    Raises Misconfigured where one has another number of partitions: that is fixed when it is made.
+    """
+    admin = AdminClient(connection(bus.kafka))
+    wanted = [
+        NewTopic(topic(bus, name), bus.partitions, bus.kafka.replication, config=_config(bus, name)) for name in NAMES
+    ]
+    for made in admin.create_topics(wanted, operation_timeout=ANSWER_SECONDS, request_timeout=ANSWER_SECONDS).values():
+        try:
+            made.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise problem(error) from error
+    counts = _partitions_once_known(admin, bus)
+    wrong = [
+        f"bus.partitions: topic {name} has {count} partitions, not {bus.partitions}; "
+        f"set bus.partitions = {count} or choose another bus.prefix"
+        for name, count in counts.items()
+        if count != bus.partitions
+    ]
+    if wrong:
+        raise Misconfigured(*wrong)
+
+
+def _config(bus: settings.Bus, name: str) -> dict[str, str]:
+    config = {"max.message.bytes": str(bus.kafka.message_bytes_max)}
+    if name == "ticks":
+        return config | {"retention.ms": str(bus.kafka.retention_ms)}
+    return config | ({"cleanup.policy": "compact"} if name == "progress" else {})
+
+
+def _partitions_once_known(admin: AdminClient, bus: settings.Bus) -> dict[str, int]:
+    """The number of partitions of each topic. A broker knows a new topic a moment after it has been made."""
+    give_up = time.monotonic() + ANSWER_SECONDS
+    wanted = [topic(bus, name) for name in NAMES]
+    while time.monotonic() < give_up:
+        try:
+            there = admin.list_topics(timeout=ANSWER_SECONDS).topics
+        except KafkaException as error:
+            raise problem(error) from error
+        if all(name in there and there[name].partitions for name in wanted):
+            return {name: len(there[name].partitions) for name in wanted}
+        time.sleep(0.05)
+    raise Unavailable("kafka", "the topics that were made do not appear")
+
+
+def check_retention(bus: settings.Bus, longest_window_ms: int) -> None:
+    """Refuse a tick topic that forgets sooner than twice the longest window. Raises Misconfigured, Unavailable."""
+    name = topic(bus, "ticks")
+    asked = ConfigResource(ConfigResource.Type.TOPIC, name)
+    [answer] = AdminClient(connection(bus.kafka)).describe_configs([asked], request_timeout=ANSWER_SECONDS).values()
+    try:
+        kept_ms = int(answer.result()["retention.ms"].value)
+    except KafkaException as error:
+        raise problem(error) from error
+    if 0 <= kept_ms < 2 * longest_window_ms:
+        raise Misconfigured(
+            f"topic {name} keeps {kept_ms} ms, less than twice the longest window of {longest_window_ms} ms; "
+            f"set its retention.ms to {2 * longest_window_ms} or more, or shorten the window"
+        )
