@@ -12,7 +12,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from engine.batch import Cursor
 from engine.errors import Misconfigured
-from storage.bus.client import ANSWER_SECONDS
+from engine.settings import Bus
+from storage.bus.client import ANSWER_SECONDS, END
+from storage.bus.reading import Span, spans
+from storage.bus.topics import topic
 
 _REACH: Final = 16  # Messages looked at from the end first; then ever more.
 
@@ -25,31 +28,27 @@ def records(cursors: Mapping[int, Cursor], rules: Mapping[str, str]) -> Iterator
         yield partition, f"partition:{partition}".encode(), msgspec.json.encode(cursor)
 
 
-def read_cursors(consumer: Consumer, topic: str) -> dict[int, Cursor]:
+def read_cursors(consumer: Consumer, bus: Bus) -> dict[int, Cursor]:
     """The newest committed cursor of each partition that has one.
 
-    The consumer reads committed messages and tells the end of a partition. Raises KafkaException where nobody answers,
-    Misconfigured where the topic is missing or holds something else.
+    The consumer has the settings of `client.consumer_config`. Raises Unavailable, and Misconfigured where the topic is
+    missing or holds something else; KafkaException where a broker stops answering in the middle.
     """
-    found = consumer.list_topics(topic, ANSWER_SECONDS).topics[topic]
-    if found.error is not None:
-        if found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            raise Misconfigured(f"bus: topic {topic} is missing; the engine makes it when it starts")
-        raise KafkaException(found.error)
-    read = {partition: _newest(consumer, topic, partition) for partition in sorted(found.partitions)}
-    return {partition: _decoded(value, topic, partition) for partition, value in read.items() if value is not None}
+    name = topic(bus, "progress")
+    there = spans(consumer, name, range(bus.partitions))
+    values = {partition: _newest(consumer, name, partition, span) for partition, span in there.items()}
+    return {partition: _decoded(value, name, partition) for partition, value in values.items() if value is not None}
 
 
-def _newest(consumer: Consumer, topic: str, partition: int) -> bytes | None:
+def _newest(consumer: Consumer, name: str, partition: int, span: Span) -> bytes | None:
     """The last value under the partition's key: read from ever further before the end, for compaction comes late."""
-    low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), ANSWER_SECONDS)
-    reach = _REACH
-    while True:
-        start = max(low, high - reach)
-        value = _last_from(consumer, TopicPartition(topic, partition, start)) if low < high else None
-        if value is not None or start <= low:
-            return value
+    reach, start = _REACH, span.end
+    value = None
+    while value is None and start > span.first:
+        start = max(span.first, span.end - reach)
+        value = _last_from(consumer, TopicPartition(name, partition, start))
         reach *= _REACH
+    return value
 
 
 def _last_from(consumer: Consumer, start: TopicPartition) -> bytes | None:
@@ -72,13 +71,13 @@ def _next(consumer: Consumer) -> Any | None:
     error = message.error()
     if error is None:
         return message
-    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001
+    if error.code() == END:
         return None
     raise KafkaException(error)
 
 
-def _decoded(value: bytes, topic: str, partition: int) -> Cursor:
+def _decoded(value: bytes, name: str, partition: int) -> Cursor:
     try:
         return msgspec.json.decode(value, type=Cursor)
     except msgspec.DecodeError as error:
-        raise Misconfigured(f"bus: topic {topic} holds no cursor of ours in partition {partition}: {error}") from error
+        raise Misconfigured(f"bus: topic {name} holds no cursor of ours in partition {partition}: {error}") from error

@@ -20,6 +20,7 @@ from engine.ports import Writing
 from engine.settings import Bus
 from storage import ipc, progress
 from storage.bus import client
+from storage.bus.topics import topic
 from storage.exactly_once import ExactlyOnce
 from storage.sinks import SinkRecipe
 
@@ -79,7 +80,7 @@ class _Session:
 
     def cursors(self) -> Mapping[int, Cursor]:
         try:
-            return progress.read_cursors(self._consumer, self._topic("progress"))
+            return progress.read_cursors(self._consumer, self._bus)
         except KafkaException as error:
             raise client.problem(error) from error
 
@@ -93,7 +94,7 @@ class _Session:
         except KafkaException as error:
             took_seconds = time.monotonic() - begun
             if error.args[0].code() in _FENCED and took_seconds < TRANSACTION_SECONDS:
-                raise Superseded(f"kafka: another engine writes to {self._topic('scores')}") from error
+                raise Superseded(f"kafka: another engine writes to {topic(self._bus, 'scores')}") from error
             raise client.problem(error) from error
         self._rules |= findings.rules.keys()
 
@@ -105,7 +106,7 @@ class _Session:
         self._consumer.close()
 
     def _commit(self, cursors: Mapping[int, Cursor]) -> None:
-        ticks = self._topic("ticks")
+        ticks = topic(self._bus, "ticks")
         offsets = [TopicPartition(ticks, partition, cursor.next_offset) for partition, cursor in cursors.items()]
         group = self._consumer.consumer_group_metadata()
         self._producer.send_offsets_to_transaction(offsets, group, client.ANSWER_SECONDS)
@@ -121,16 +122,13 @@ class _Session:
                 pieces = ipc.pieces(batch, bytes_max=limit, rows_max=self._bus.kafka.message_rows_max)
                 for number, (piece, value) in enumerate(pieces):
                     headers = [*ipc.headers(piece, name, time_column), ("id", f"{span}/{number}".encode())]
-                    yield _Message(self._topic(table), value, partition, headers=headers)
+                    yield _Message(topic(self._bus, table), value, partition, headers=headers)
         for one in findings.parked:
             headers = [("offset", str(one.offset).encode()), ("reason", one.reason.encode())]
-            yield _Message(self._topic("rejected"), one.payload[:limit], one.partition, headers=headers)
+            yield _Message(topic(self._bus, "rejected"), one.payload[:limit], one.partition, headers=headers)
         new = {digest: settings for digest, settings in findings.rules.items() if digest not in self._rules}
         for partition, key, value in progress.records(findings.cursors, new):
-            yield _Message(self._topic("progress"), value, partition, key)
-
-    def _topic(self, name: str) -> str:
-        return f"{self._bus.prefix}.{name}.v1"
+            yield _Message(topic(self._bus, "progress"), value, partition, key)
 
 
 def _span(partition: int, own: Mapping[int, Cursor], new: Mapping[int, Cursor]) -> str:

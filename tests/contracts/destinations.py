@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from adbc_driver_postgresql import dbapi
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from engine import schema
 from engine.errors import Misconfigured, Superseded, TickStreamError
 from engine.settings import Bus, Data, load
 from storage import dataset
 from storage.bus.client import consumer_config
+from storage.bus.topics import make_topics, topic
 from storage.migrations import migrate
 from storage.sinks.kafka import Kafka
 from storage.sinks.parquet import Parquet
@@ -152,11 +152,7 @@ class InTopics:
             },
             Bus,
         )
-        names = ("ticks", "scores", "anomalies", "rejected", "progress")
-        wanted = [NewTopic(f"{prefix}.{name}.v1", self.bus.partitions, 1) for name in names]
-        admin = AdminClient({"bootstrap.servers": bootstrap})
-        for made in admin.create_topics(wanted).values():
-            made.result()
+        make_topics(self.bus)
 
     def recipe(self) -> Kafka:
         return Kafka(bus=self.bus)
@@ -194,7 +190,7 @@ class InTopics:
         consumer = Consumer(consumer_config(self.bus.kafka))
         try:
             for partition in range(self.bus.partitions):
-                consumer.assign([TopicPartition(f"{self.bus.prefix}.{name}.v1", partition, 0)])
+                consumer.assign([TopicPartition(topic(self.bus, name), partition, 0)])
                 while True:
                     message = consumer.poll(30)
                     assert message is not None
