@@ -37,7 +37,6 @@ class Connection:
         """Hand every frame to the reader, in order; ends only when the exchange will never have us."""
         while True:
             lost = await self._session(reader)
-            metrics.connections_live.labels(self._name).set(0)
             metrics.reconnects.labels(self._name, lost.reason).inc()
             about = {"exchange": self._name, "reason": lost.reason, "detail": str(lost)}
             if lost.permanent:

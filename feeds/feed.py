@@ -1,13 +1,14 @@
 """Every exchange of the settings, end to end: frames to ticks to record batches."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from typing import TypeAlias, cast
 
 import pyarrow as pa
 
 from engine import parts
-from engine.errors import MalformedFrame, Misconfigured
+from engine.errors import MalformedFrame, Misconfigured, Unavailable
 from engine.ports import Clock
 from engine.settings import Settings, did_you_mean
 from feeds.connection import Connection
@@ -16,9 +17,14 @@ from feeds.facts import Facts
 from feeds.frames import Frame
 from feeds.gaps import Gaps
 from feeds.outbox import Outbox
+from feeds.rarely import Rarely
 from observability import metrics
 
 Publish: TypeAlias = Callable[[pa.RecordBatch], None]
+
+log = logging.getLogger(__name__)
+
+_AGAIN_S = 0.5
 
 
 async def run(
@@ -120,5 +126,22 @@ class Feed:
 
     async def _publish_all(self) -> None:
         while (batch := await self._outbox.next()) is not None:
-            await asyncio.to_thread(self._publish, batch)
-            self._facts.published(batch, self._clock.now_us())
+            await self._deliver(batch)
+
+    async def _deliver(self, batch: pa.RecordBatch) -> None:
+        """Publish one batch, again and again while the bus is away; at the stop only once more."""
+        rarely = Rarely()
+        while True:
+            try:
+                await asyncio.to_thread(self._publish, batch)
+            except Unavailable as error:
+                about = {"exchange": self._name, "rows": batch.num_rows, "detail": str(error)}
+                if self._outbox.closed:
+                    log.error("ticks lost at the stop", extra=about)  # noqa: TRY400 - the detail says it all
+                    return
+                if rarely.again("unavailable"):
+                    log.warning("bus unavailable", extra=about)
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                self._facts.published(batch, self._clock.now_us())
+                return

@@ -58,13 +58,16 @@ class Session:
 
     async def run(self, reader: Reader, calm: Callable[[], None]) -> Disconnected:
         """Serve the reader to the end of the session and give its reason; `calm` is called after a stable while."""
-        async with asyncio.TaskGroup() as tasks:
-            parts = (self._receive(), self._live(calm), self._watch(), self._keep_alive())
-            running = [tasks.create_task(part) for part in parts]
-            reason = await self._serve(reader)
-            for task in running:
-                task.cancel()
-        return reason
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                parts = (self._receive(), self._live(calm), self._watch(), self._keep_alive())
+                running = [tasks.create_task(part) for part in parts]
+                reason = await self._serve(reader)
+                for task in running:
+                    task.cancel()
+            return reason
+        finally:
+            metrics.connections_live.labels(self._name).set(0)
 
     async def _receive(self) -> None:
         """Stamp what comes and put it by: nothing else may keep the socket waiting."""
