@@ -92,7 +92,7 @@ class Dataset:
     def _is_due(self) -> bool:
         if not self._waiting:
             return False
-        rows = sum(findings.scores.height for findings in self._waiting)
+        rows = sum(max(findings.scores.height, findings.ticks.height) for findings in self._waiting)
         return rows >= self._rows_max or self._monotonic() - self._since >= self._flush_seconds
 
     def _files(self) -> Iterator[tuple[Path, pa.Table]]:
