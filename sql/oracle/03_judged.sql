@@ -1,0 +1,19 @@
+-- Rows that are not set aside, for each set of order settings, before any boundary is known.
+-- A row of a key is a boundary where the key starts anew (`anew`) or its ids enter a new epoch (`epoch`).
+CREATE TABLE judged AS
+WITH keys AS (
+    SELECT *, row_number() OVER () AS key
+    FROM (SELECT DISTINCT "partition", exchange, symbol FROM log)
+)
+SELECT
+    ordering, "partition", key, seq, trade_id,
+    round(price * unit)::BIGINT AS x,
+    unit,
+    least(ts_event, ts_received + future_us) AS capped, -- Of a null and a time, least() is the time.
+    false AS anew,
+    false AS epoch
+FROM log
+JOIN keys USING ("partition", exchange, symbol)
+CROSS JOIN orderings
+CROSS JOIN LATERAL (SELECT ('1e' || coalesce(price_decimals_of[symbol], price_decimals))::DOUBLE AS unit)
+WHERE ts_event IS NOT NULL AND abs(round(price * unit)) < pow(2, 50); -- NaN is above every number.

@@ -1,0 +1,78 @@
+-- Scores of one rule. Integers until `s` and `q`; from there in float64, in the order of operations of the design.
+INSERT INTO scored
+WITH asked AS (
+    SELECT accepted.*, rules.* EXCLUDE (ordering, detector, known_as, digest), t - window_us AS since
+    FROM accepted
+    JOIN rules USING (ordering)
+    JOIN in_force USING (rule, "partition")
+    WHERE rule = $rule AND "offset" >= offset_from AND "offset" < offset_until
+),
+gone AS (
+    SELECT key, life, t AS until, place, sum_x, sum_xx, sum_missing
+    FROM accepted
+    JOIN rules USING (ordering)
+    WHERE last_at_t AND rule = $rule
+),
+baselines AS (
+    SELECT
+        asked.* EXCLUDE (sum_x, sum_xx, sum_missing),
+        coalesce(gone.place, 0) + 1 AS first_place,
+        asked.place - first_place AS prior,
+        asked.sum_x - x - coalesce(gone.sum_x, 0) AS sum_x,
+        asked.sum_xx - x::HUGEINT * x - coalesce(gone.sum_xx, 0) AS sum_xx,
+        asked.sum_missing - coalesce(gone.sum_missing, 0) AS holes
+    FROM asked
+    ASOF LEFT JOIN gone
+        ON asked.key = gone.key AND asked.life = gone.life AND asked.since >= gone.until
+),
+shifted AS (
+    SELECT
+        *,
+        prior + inclusive::BIGINT AS n,
+        sum_x - prior * x::HUGEINT AS s,
+        sum_xx - 2 * x * sum_x + prior * x::HUGEINT * x AS q,
+        -- The cast takes a magnitude as high word x 2^64 + low word; of a negative number it does not.
+        sign(s) * abs(s)::DOUBLE AS s_float,
+        abs(q)::DOUBLE AS q_float
+    FROM baselines
+),
+spread AS (
+    SELECT
+        *,
+        s_float / nullif(n, 0) AS m,
+        q_float - s_float * m AS around,
+        CASE
+            WHEN n < 2 THEN NULL
+            WHEN around <= q_float * pow(2.0, -48) THEN 0.0::DOUBLE
+            ELSE sqrt(around / (n - 1))
+        END AS root
+    FROM shifted
+),
+measured AS (
+    SELECT
+        * EXCLUDE (unit, m, root),
+        (x + m) / unit AS mean,
+        root / unit AS std,
+        CASE WHEN n >= count_min AND NOT isnan(-m / root) THEN -m / root END AS z
+    FROM spread
+),
+ruled AS (
+    SELECT *, ({expression})::DOUBLE AS raw FROM measured
+),
+flags AS (
+    SELECT
+        *,
+        CASE WHEN NOT isnan(raw) THEN raw END AS score,
+        abs(price - mean) / abs(mean) * 10000.0 AS moved_bps,
+        coalesce(
+            score >= 1 AND (move_bps_min <= 0 OR (moved_bps >= move_bps_min AND NOT isnan(moved_bps))), false
+        ) AS flagged
+    FROM ruled
+)
+SELECT
+    rule, ordering, key, life, place, seq, clock, t, n, mean, std, z, score, flagged,
+    n / nullif(n + holes, 0) AS coverage,
+    CASE WHEN flagged THEN first_place END AS first_place,
+    CASE WHEN flagged THEN s END AS s,
+    CASE WHEN flagged THEN q END AS q
+FROM flags;

@@ -1,0 +1,167 @@
+"""DuckDB answers for a recording: every score and anomaly computed again, by sql/oracle/ alone (DESIGN 8).
+
+Nothing is shared with the engine but the names of columns and the text of each detector's expression, which lies in
+its rules document. Here the statements are only set going; what they compute stands in them. DuckDB keeps to its
+memory limit and spills into a folder of its own.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import resources
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+import duckdb
+import msgspec
+from msgspec import Meta, Struct
+
+from engine.errors import Misconfigured, Unavailable
+from storage.scans import Rows, readable, said, shown
+
+Milliseconds: TypeAlias = Annotated[int, Meta(ge=0, le=10**13)]
+Decimals: TypeAlias = Annotated[int, Meta(ge=0, le=15)]
+Where: TypeAlias = Literal["everywhere", "as_stored"]
+
+_TICK_COLUMNS: Final = {"exchange", "symbol", "price"}
+
+
+class Document(Struct, frozen=True):
+    """What a replay reads in a rules document (decision 1)."""
+
+    name: str
+    sql: str
+    window_ms: Annotated[int, Meta(ge=1, le=10**13)]
+    baseline: Literal["prior", "inclusive"]
+    count_min: int
+    move_bps_min: float
+    quiet_ms: Milliseconds
+    episode_ms_max: Milliseconds
+    cooldown_ms: Milliseconds
+    horizon_ms: Milliseconds
+    future_ms: Milliseconds
+    late_ms: Milliseconds
+    price_decimals: Decimals
+    price_decimals_of: dict[str, Decimals]
+
+
+@contextmanager
+def opened() -> Iterator["Oracle"]:
+    """An oracle that knows nothing yet. Raises Unavailable where disk or memory do not suffice."""
+    with tempfile.TemporaryDirectory(prefix="tickstream-oracle-") as spill:
+        connection = duckdb.connect(config={"temp_directory": spill})
+        try:
+            yield Oracle(connection)
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            raise Unavailable("duckdb", said(error)) from error
+        finally:
+            connection.close()
+
+
+class Oracle:
+    """A log, rules, and what should have been found: the views `scores` and `anomalies` of the connection."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+        self._expressions: list[str] = []
+        self.run("00_tables")
+
+    def take_ticks(self, ticks: Rows, next_offsets: Mapping[int, int] | None = None) -> None:
+        """Read the log; of each partition the messages below `next_offsets`, where that is given.
+
+        Raises Misconfigured where files cannot be read, hold no ticks, or tell one place in the log twice.
+        """
+        for name in shown(self.connection, ticks):
+            with readable(name):
+                _expect_ticks(name, set(self.connection.table("rows").columns))
+                self.run("01_ticks")
+        for partition, next_offset in (next_offsets or {}).items():
+            self._insert("cursors", partition, next_offset)
+        self.run("02_log", is_cut=next_offsets is not None)
+        if not self.ask("SELECT EXISTS (FROM log)")[0][0]:
+            raise Misconfigured("ticks: there are none to replay; give the files of a capture with --ticks")
+        for partition, offset, row in self.ask(
+            'SELECT "partition", "offset", "row" FROM log WHERE is_repeated LIMIT 1'
+        ):
+            raise Misconfigured(
+                f"ticks: partition {partition}, offset {offset}, row {row} is there twice: files overlap"
+            )
+
+    def take_rules(self, documents: Mapping[str, str]) -> None:
+        """Read rules documents by the digest they are known by. Raises Misconfigured."""
+        orderings: list[list[Any]] = []
+        for rule, (known_as, text) in enumerate(documents.items()):
+            document = _decoded(known_as, text)
+            ordering = _ordering(document)
+            if ordering not in orderings:
+                self._insert("orderings", len(orderings), *ordering)
+                orderings.append(ordering)
+            digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+            self._insert("rules", rule, known_as, digest, orderings.index(ordering), *_settings(document))
+            self._expressions.append(document.sql)
+
+    def recompute(self, in_force: Where = "everywhere") -> None:
+        """Answer, each rule for the whole log or for where the table `stored_scores` names it. Raises Misconfigured."""
+        self.run("03_judged")
+        self.run("04_judge")
+        while self.ask("SELECT coalesce(bool_or(moved), false) FROM judged")[0][0]:
+            self.run("04_judge")
+        self.run("05_accepted")
+        self.run(f"06_in_force_{in_force}")
+        for rule, expression in enumerate(self._expressions):
+            self._score(rule, expression)
+        for statement in ("08_flags", "09_episodes", "10_states", "11_findings"):
+            self.run(statement)
+
+    def seal(self) -> None:
+        """Keep what comes from here on, the expressions of rules too, away from files."""
+        self.connection.execute("SET enable_external_access = false; SET lock_configuration = true")
+
+    def run(self, statement: str, fill: Mapping[str, str] | None = None, **values: object) -> None:
+        """Run a file of sql/oracle/ with `{name}` filled in and `$name` bound."""
+        text = resources.files("sql").joinpath("oracle", f"{statement}.sql").read_text("utf-8")
+        for name, part in (fill or {}).items():
+            text = text.replace(f"{{{name}}}", part)
+        self.connection.execute(text, values or None)
+
+    def ask(self, question: str) -> list[tuple[Any, ...]]:
+        """The rows of a short answer."""
+        return self.connection.execute(question).fetchall()
+
+    def _score(self, rule: int, expression: str) -> None:
+        try:
+            self.run("07_score", {"expression": expression}, rule=rule)
+        except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError) as error:
+            (known_as,) = self.ask(f"SELECT known_as FROM rules WHERE rule = {rule}")[0]
+            raise Misconfigured(f"rules {known_as}: {expression!r} cannot be computed: {said(error)}") from error
+
+    def _insert(self, table: str, *values: object) -> None:
+        marks = ", ".join("?" * len(values))
+        self.connection.execute(f"INSERT INTO {table} VALUES ({marks})", values)
+
+
+def _expect_ticks(name: str, columns: set[str]) -> None:
+    absent = sorted(_TICK_COLUMNS - columns)
+    if not columns & {"ts", "ts_event"}:
+        absent.append("ts_event")
+    if absent:
+        raise Misconfigured(f"{name}: holds no ticks: there is no column {', '.join(absent)}")
+
+
+def _decoded(known_as: str, text: str) -> Document:
+    try:
+        return msgspec.json.decode(text, type=Document)
+    except msgspec.DecodeError as error:
+        raise Misconfigured(f"rules {known_as}: {error}") from error
+
+
+def _ordering(document: Document) -> list[Any]:
+    spans = (document.horizon_ms, document.future_ms, document.late_ms)
+    return [*(span * 1_000 for span in spans), document.price_decimals, document.price_decimals_of]
+
+
+def _settings(document: Document) -> list[Any]:
+    spans = (document.quiet_ms, document.episode_ms_max, document.cooldown_ms)
+    inclusive = document.baseline == "inclusive"
+    own = [document.name, document.window_ms * 1_000, inclusive, document.count_min, document.move_bps_min]
+    return [*own, *(span * 1_000 for span in spans)]
