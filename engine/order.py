@@ -115,7 +115,8 @@ class Order:
         event, received = (ticks[name].to_physical() for name in ("ts_event", "ts_received"))
         readable = (key >= 0) & np.isfinite(price) & _in_range(event.fill_null(-1)) & _in_range(received.fill_null(0))
         scale = self.keys.scale[key]
-        units = _round_half_away(np.where(readable, price, 0.0) * scale)
+        with np.errstate(over="ignore", invalid="ignore"):  # What overflows is out of range.
+            units = _round_half_away(np.where(readable, price, 0.0) * scale)
         fits = np.abs(units) < UNITS_MAX
 
         index = _by_partition(np.flatnonzero(readable & fits), partition)

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 import msgspec
+import numpy as np
 import polars as pl
 from msgspec import Struct
 
@@ -15,6 +17,7 @@ from engine.errors import Misconfigured
 from engine.order import OrderSettings
 
 DIGEST_BYTES = 8
+_TOKEN = re.compile(r"""'[^']*'|"[^"]*"|(?P<number>\b\d+(\.\d*)?([eE][+-]?\d+)?)""")
 
 
 class Rule(Struct, frozen=True, dict=True):
@@ -34,10 +37,26 @@ class Rule(Struct, frozen=True, dict=True):
         """The length of its window."""
         return self.detector.windows()[0].span_ms
 
+    def score(self, rows: pl.DataFrame) -> pl.Series:
+        """The scoring expression over rows with price, size, n, mean, std and z; NaN counts as null."""
+        text, numbers = self._expression
+        constants = [pl.Series(name, np.full(len(rows), number)) for name, number in numbers.items()]
+        score = rows.with_columns(constants).select(pl.sql_expr(text).cast(pl.Float64).alias("score"))
+        return score.to_series().fill_nan(None)
+
     @cached_property
-    def expression(self) -> pl.Expr:
-        """The scoring expression, for Polars."""
-        return pl.sql_expr(self.detector.score()).cast(pl.Float64).alias("score")
+    def _expression(self) -> tuple[str, dict[str, float]]:
+        """The SQL with its numbers made columns: Polars divides by a constant by way of its inexact reciprocal."""
+        numbers: dict[str, float] = {}
+
+        def as_column(found: re.Match[str]) -> str:
+            if found["number"] is None:
+                return found[0]
+            name = f"constant_{len(numbers)}"
+            numbers[name] = float(found[0]) if re.search(r"[.eE]", found[0]) else int(found[0])
+            return name
+
+        return _TOKEN.sub(as_column, self.detector.score()), numbers
 
 
 class Rules(Struct, frozen=True):
@@ -100,7 +119,7 @@ def _problems(rule: Rule) -> list[str]:
     """Try the expression on no rows: a wrong name or type shows before the start."""
     columns = {"price": pl.Float64, "size": pl.Float64, "n": pl.Int64, "mean": pl.Float64, "std": pl.Float64}
     try:
-        pl.DataFrame(schema=columns | {"z": pl.Float64}).select(rule.expression)
+        rule.score(pl.DataFrame(schema=columns | {"z": pl.Float64}))
     except pl.exceptions.PolarsError as error:
         return [f"detectors.{rule.name}: {rule.detector.score()!r} cannot be computed: {error}"]
     return []

@@ -42,7 +42,7 @@ def score(rule: Rule, accepted: Accepted, now_us: int) -> Scored:
     rows = ticks.select(_OF_TICK).with_columns(
         pl.Series("n", n), _nullable("mean", mean), _nullable("std", std), _nullable("z", z)
     )
-    told = rows.select(rule.expression).to_series().fill_nan(None)
+    told = rule.score(rows)
     flagged = told.fill_null(0.0).to_numpy() >= 1.0
     if rule.detector.move_bps_min > 0:
         flagged = flagged & (np.abs(_move_bps(ticks, mean)) >= rule.detector.move_bps_min)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,13 +67,41 @@ STEPS = st.builds(
 
 
 def logs(rows_max: int = 120, keys: int = 6) -> st.SearchStrategy[pl.DataFrame]:
-    """Logs with the columns of LOG, of few keys so that windows fill."""
+    """Logs with the columns of LOG: short ones that shrink well, and long ones of few keys so that windows fill."""
     names = [(exchange, symbol) for symbol in SYMBOLS for exchange in EXCHANGES]
     some = st.lists(st.sampled_from(names), min_size=1, max_size=keys, unique=True)
     steps = some.flatmap(
         lambda chosen: st.lists(st.builds(_with_key, STEPS, st.sampled_from(chosen)), min_size=1, max_size=rows_max)
     )
-    return steps.map(log_of)
+    long = st.builds(_random_steps, st.integers(0, 2**32), st.integers(rows_max, 3 * rows_max), some)
+    return st.one_of(steps, long, long).map(log_of)
+
+
+def _random_steps(seed: int, rows: int, keys: Sequence[tuple[str, str]]) -> list[Step]:
+    """Steps as STEPS gives them, by the hundred."""
+    draw = random.Random(seed)
+    calm = draw.random() < 0.5  # Half of the logs are good-natured: most rows are accepted and windows fill.
+    odd = 0.2 if calm else 1.0
+
+    def rarely(values: Sequence[Any], otherwise: Any, one_in: float) -> Any:
+        return draw.choice(values) if draw.random() < odd / one_in else otherwise
+
+    return [
+        Step(
+            *draw.choice(keys),
+            advance_us=rarely(GAPS_US, draw.choice(ADVANCES_US if draw.random() < odd else (0, 1_000, 250_000)), 12),
+            off_us=rarely(OFF_US, 0, 1),
+            received_us=draw.choice((None, 0, 0, 0, 50_000)),
+            move=draw.choice(MOVES),
+            odd_price=rarely(range(len(ODD_PRICES)), None, 25),
+            id_step=rarely((*ID_STEPS, None), 1, 1),
+            missing=draw.choice((*[0] * 6, 1, 7)),
+            new_message=draw.random() < 0.5,
+            astray=rarely((True,), False, 30),
+            hole=rarely(("exchange", "symbol", "ts_event"), None, 60),
+        )
+        for _ in range(rows)
+    ]
 
 
 def _with_key(step: Step, key: tuple[str, str]) -> Step:
