@@ -105,6 +105,8 @@ class Order:
         self._future_us, self._late_us = settings.future_ms * 1000, settings.late_ms * 1000
         self._horizon_us = settings.horizon_ms * 1000
         self._clocks: dict[int, int] = {}
+        self.imprecise: set[str] = set()
+        """Symbols seen with prices that have more decimals than windows keep."""
         self.keys = Keys(lambda symbol: float(10 ** settings.price_decimals_of.get(symbol, settings.price_decimals)))
 
     def judge(self, ticks: pl.DataFrame) -> tuple[Judged, dict[str, int]]:
@@ -134,6 +136,8 @@ class Order:
         x, scale, duplicates = units[index].astype(np.int64), scale[index], int(facts.duplicate.sum())
         of_row = (rows.partition[taken], number[back][taken], facts.latest[back][taken])
         judged = Judged(index[taken], *of_row, x[taken], scale[taken], facts.clock[back][taken])
+        imprecise = judged.place[judged.x / judged.scale != price[judged.place]]
+        self.imprecise.update(ticks["symbol"][imprecise].unique())
         return judged, {
             "read": len(ticks),
             "unreadable": int((~readable).sum()),
@@ -141,7 +145,7 @@ class Order:
             "duplicate": duplicates,
             "late": len(index) - duplicates - len(taken),
             "ahead": int((told > cap).sum()),
-            "imprecise": int((judged.x / judged.scale != price[judged.place]).sum()),
+            "imprecise": len(imprecise),
         }
 
     def _settle(self, rows: _Rows, groups: Groups, back: Places) -> _Facts:

@@ -5,6 +5,8 @@ Two registries, one for each metrics port: FEEDS (9091) and ENGINE (9250).
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from observability.latencies import Latencies
+
 FEEDS = CollectorRegistry()
 ENGINE = CollectorRegistry()
 
@@ -54,3 +56,46 @@ receipt_lag_seconds = Histogram(
 last_tick_timestamp = Gauge(
     "tickstream_feeds_last_tick_timestamp_seconds", "When the last trade was received.", ["exchange"], registry=FEEDS
 )
+
+# --- engine
+engine_ticks = Counter(
+    "tickstream_engine_ticks",
+    "Ticks taken out of the log, by what became of them; `read` counts all, one tick may count as more than one thing.",
+    ["reason"],
+    registry=ENGINE,
+)
+flags = Counter("tickstream_engine_flags", "Ticks flagged.", ["detector"], registry=ENGINE)
+anomalies = Counter(
+    "tickstream_engine_anomalies",
+    "Anomalies opened, risen to a new peak, closed.",
+    ["detector", "state"],
+    registry=ENGINE,
+)
+messages_rejected = Counter("tickstream_engine_rejected", "Messages that could not be read.", registry=ENGINE)
+keys_live = Gauge("tickstream_engine_keys", "Keys remembered.", registry=ENGINE)
+window_ticks = Gauge("tickstream_engine_window_ticks", "Ticks held for the longest window.", registry=ENGINE)
+loop_turned = Gauge("tickstream_loop_turned_timestamp_seconds", "When the loop last turned.", registry=ENGINE)
+loop_lag_seconds = Gauge("tickstream_loop_lag_seconds", "Now less the newest scored trade's time.", registry=ENGINE)
+loop_stage_seconds = Histogram(
+    "tickstream_loop_stage_seconds", "Time of the loop's stages.", ["stage"], buckets=SECONDS, registry=ENGINE
+)
+lag_messages = Gauge(
+    "tickstream_engine_lag_messages", "Messages in the log not yet drained.", ["partition"], registry=ENGINE
+)
+sink_up = Gauge("tickstream_sink_up", "Whether the sink took the last write.", ["sink"], registry=ENGINE)
+sink_rows = Counter("tickstream_sink_rows", "Rows of scores and anomalies written.", ["sink"], registry=ENGINE)
+sink_retries = Counter("tickstream_sink_retries", "Writes tried again.", ["sink"], registry=ENGINE)
+sink_seconds = Histogram(
+    "tickstream_sink_write_seconds", "Time of a write, retries included.", ["sink"], buckets=SECONDS, registry=ENGINE
+)
+latency = Latencies(
+    "tickstream_latency_seconds",
+    "Time of a tick to each stage from the one before; `total` from its receipt to the last sink's commit.",
+    SECONDS,
+    ("received", "appended", "drained", "scored", "committed", "total"),
+)
+ENGINE.register(latency)
+for _stage in ("drain", "step", "submit"):
+    loop_stage_seconds.labels(_stage)
+for _reason in ("read", "scored", "duplicate", "late", "ahead", "unreadable", "out_of_range", "imprecise"):
+    engine_ticks.labels(_reason)

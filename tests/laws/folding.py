@@ -32,7 +32,8 @@ def batches(log: pl.DataFrame, cuts: Sequence[int], start: Mapping[int, int] | N
     from_offsets = start or {}
     messages = log.partition_by("partition", "offset", maintain_order=True)
     messages = [each for each in messages if each["offset"][0] >= from_offsets.get(each["partition"][0], 0)]
-    made, at = [], 0
+    made: list[TickBatch] = []
+    at = 0
     while at < len(messages):
         size = cuts[len(made) % len(cuts)] if cuts else len(messages)
         ticks = pl.concat(messages[at : at + size])

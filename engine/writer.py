@@ -1,0 +1,127 @@
+"""One thread that hands findings to the sinks, and a short queue before it. Retrying a write lives here."""
+
+import logging
+import queue
+import random
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from engine import settings
+from engine.batch import Cursor, Findings
+from engine.errors import Unavailable
+from engine.latency import committed
+from engine.ports import Clock, Sink, Writing
+from observability import metrics
+
+log = logging.getLogger(__name__)
+
+_LOOK_S = 0.1
+
+
+class Writer:
+    """Opens the sinks, writes to one after the other in its own thread, closes them.
+
+    A sink that is unavailable is tried again with the same findings until it takes them; meanwhile the queue fills and
+    `submit` waits. What ends the thread early is raised by the next `submit` and by `close`.
+    """
+
+    def __init__(
+        self, sinks: Mapping[str, Sink], settings: settings.Writer, clock: Clock, *, batches_waiting_max: int
+    ) -> None:
+        self._sinks = sinks
+        self._settings = settings
+        self._clock = clock
+        self._opened = ExitStack()
+        self._writings: dict[str, Writing] = {}
+        self._waiting: queue.Queue[Findings] = queue.Queue(batches_waiting_max)
+        self._finish = threading.Event()
+        self._give_up = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Open every sink. Raises Unavailable or Misconfigured where one cannot be."""
+        with ExitStack() as opening:
+            for name, sink in self._sinks.items():
+                self._writings[name] = opening.enter_context(sink.open())
+                metrics.sink_up.labels(name).set(1)
+            self._opened = opening.pop_all()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._give_up.set()
+        self._thread.join()
+        self._opened.close()
+
+    def cursors(self) -> Mapping[str, Mapping[int, Cursor]]:
+        """Each sink's own cursors. To be asked before anything is submitted."""
+        return {name: writing.cursors() for name, writing in self._writings.items()}
+
+    def submit(self, findings: Findings) -> None:
+        """Hand findings over; waits while the queue is full."""
+        while self._thread.is_alive():
+            try:
+                self._waiting.put(findings, timeout=_LOOK_S)
+            except queue.Full:
+                continue
+            return
+        raise self._error or Unavailable("writer", "it has been closed")
+
+    def close(self) -> None:
+        """Write and flush what was submitted; raises the error of a sink that does not take it in time."""
+        self._finish.set()
+        self._thread.join(self._settings.close_timeout_ms / 1000)
+        self._give_up.set()
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            while (findings := self._next()) is not None:
+                for name, writing in self._writings.items():
+                    self._write(name, writing, findings)
+                committed(findings, self._clock.now_us())
+            for name, writing in self._writings.items():
+                self._insist(name, writing.flush)
+        except BaseException as error:  # noqa: BLE001 - whoever submits raises it.
+            self._error = error
+
+    def _next(self) -> Findings | None:
+        """The next findings; None when it is time to end."""
+        while not self._give_up.is_set():
+            try:
+                return self._waiting.get(timeout=_LOOK_S)
+            except queue.Empty:
+                if self._finish.is_set():
+                    return None
+        return None
+
+    def _write(self, name: str, writing: Writing, findings: Findings) -> None:
+        began = self._clock.monotonic()
+        self._insist(name, lambda: writing.write(findings))
+        metrics.sink_seconds.labels(name).observe(self._clock.monotonic() - began)
+        metrics.sink_rows.labels(name).inc(len(findings.scores) + len(findings.anomalies))
+
+    def _insist(self, name: str, action: Callable[[], None]) -> None:
+        """Try until it is done, with full jitter and doubling waits. Raises Unavailable only when told to give up."""
+        wait_ms = self._settings.backoff_base_ms
+        while True:
+            try:
+                action()
+            except Unavailable as error:
+                metrics.sink_up.labels(name).set(0)
+                metrics.sink_retries.labels(name).inc()
+                log.warning("sink unavailable", extra={"sink": name, "reason": str(error)})
+                if self._give_up.wait(random.uniform(0, wait_ms) / 1000):
+                    raise
+                wait_ms = min(2 * wait_ms, self._settings.backoff_max_ms)
+            else:
+                metrics.sink_up.labels(name).set(1)
+                return
