@@ -68,15 +68,25 @@ def spans(
         try:
             return {each: _span(consumer, TopicPartition(full_name, each), answer_seconds) for each in partitions}
         except KafkaException as error:
-            code, is_late = error.args[0].code(), time.monotonic() > give_up
-            if code not in UNKNOWN | _LEADERLESS or (code in _LEADERLESS and is_late):
-                raise problem(error) from error
-            if is_late:
-                raise Misconfigured(
-                    f"bus: topic {full_name} is missing or has fewer partitions than bus.partitions says; "
-                    "TickStream makes it when a feed or an engine starts"
-                ) from error
+            if error.args[0].code() not in UNKNOWN | _LEADERLESS or time.monotonic() > give_up:
+                raise _explained(consumer, full_name, error, answer_seconds) from error
         time.sleep(0.05)
+
+
+def _explained(
+    consumer: Consumer, full_name: str, error: KafkaException, answer_seconds: float
+) -> Misconfigured | Unavailable:
+    """The client calls a partition unknown also where it has lost the broker: ask for the topic itself."""
+    if error.args[0].code() not in UNKNOWN:
+        return problem(error)
+    try:
+        consumer.list_topics(full_name, answer_seconds)
+    except KafkaException as silence:
+        return problem(silence)
+    return Misconfigured(
+        f"bus: topic {full_name} is missing or has fewer partitions than bus.partitions says; "
+        "TickStream makes it when a feed or an engine starts"
+    )
 
 
 def _span(consumer: Consumer, partition: TopicPartition, answer_seconds: float) -> Span:

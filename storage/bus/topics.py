@@ -70,7 +70,8 @@ def check_retention(bus: settings.Bus, longest_window_ms: int) -> None:
     """Refuse a tick topic that forgets sooner than twice the longest window. Raises Misconfigured, Unavailable."""
     name = topic(bus, "ticks")
     asked = ConfigResource(ConfigResource.Type.TOPIC, name)
-    [answer] = AdminClient(connection(bus.kafka)).describe_configs([asked], request_timeout=ANSWER_SECONDS).values()
+    admin = AdminClient(connection(bus.kafka))  # The answer comes only while its client lives.
+    [answer] = admin.describe_configs([asked], request_timeout=ANSWER_SECONDS).values()
     try:
         kept_ms = int(answer.result()["retention.ms"].value)
     except KafkaException as error:

@@ -1,7 +1,6 @@
 """Partitions are those of Kafka's own default partitioner."""
 
 import confluent_kafka
-import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given
