@@ -18,6 +18,9 @@ Config: TypeAlias = dict[str, Any]
 ANSWER_SECONDS: Final = 10.0
 """How long a broker may take to answer before it counts as unavailable."""
 
+SPARING_SECONDS: Final = 10.0
+"""How often the same kind of line may come from a client."""
+
 END: Final = KafkaError._PARTITION_EOF  # noqa: SLF001
 OUT_OF_RANGE: Final = KafkaError._AUTO_OFFSET_RESET  # noqa: SLF001
 UNKNOWN: Final = frozenset({KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001
@@ -127,12 +130,12 @@ def problem(error: KafkaException) -> Misconfigured | Unavailable:
     return Unavailable("kafka", told.str())
 
 
-class _Sparing(logging.Filter):
+class Sparing(logging.Filter):
     """Lets each kind of line of a client through once in a while: one dead broker causes 20 lines a second."""
 
-    def __init__(self, every_seconds: float = 10.0, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self._every_seconds, self._monotonic = every_seconds, monotonic
+        self._monotonic = monotonic
         self._last: dict[object, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -140,11 +143,11 @@ class _Sparing(logging.Filter):
         arguments = record.args
         kind = arguments[0] if isinstance(arguments, tuple) and arguments else record.msg
         now = self._monotonic()
-        if now - self._last.get(kind, -self._every_seconds) < self._every_seconds:
+        if now - self._last.get(kind, -SPARING_SECONDS) < SPARING_SECONDS:
             return False
         self._last[kind] = now
         return True
 
 
 LOGGER: Final = logging.getLogger(__name__)
-LOGGER.addFilter(_Sparing())
+LOGGER.addFilter(Sparing())

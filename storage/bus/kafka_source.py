@@ -118,7 +118,8 @@ class KafkaSource:
             taken.rows += rows.num_rows
 
     def _note(self, error: KafkaError) -> None:
-        self._trouble = error
+        if self._trouble is None or error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - which tells least
+            self._trouble = error
 
     def _check(self) -> None:
         """Where nothing came after a sign of trouble: ask, and raise what is the matter."""
