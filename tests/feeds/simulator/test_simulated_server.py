@@ -212,7 +212,7 @@ def test_a_slow_client_is_waited_for_and_misses_nothing() -> None:
 
 def test_a_client_that_never_reads_does_not_stop_the_others() -> None:
     async def main() -> None:
-        async with serving(simulator(), Script(*LONG), CLOCK, QUICK) as simulated:
+        async with serving(simulator(), Script(*LONG), CLOCK, Timing(slow_ms=200)) as simulated:
             url = simulated.urls["binance"] + "/ws"
             async with (
                 connect(url, max_queue=1, compression=None, ping_interval=None, close_timeout=0.1) as deaf,
