@@ -63,7 +63,7 @@ class Oracle:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
-        self._expressions: list[str] = []
+        self._expressions: dict[str, str] = {}
         self.run("00_tables")
 
     def take_ticks(self, ticks: Rows, next_offsets: Mapping[int, int] | None = None) -> None:
@@ -76,16 +76,14 @@ class Oracle:
                 _expect_ticks(name, set(self.connection.table("rows").columns))
                 self.run("01_ticks")
         for partition, next_offset in (next_offsets or {}).items():
-            self._insert("cursors", partition, next_offset)
+            self.connection.table("cursors").insert([partition, next_offset])
         self.run("02_log", is_cut=next_offsets is not None)
-        if not self.ask("SELECT EXISTS (FROM log)")[0][0]:
+        log = self.connection.table("log")
+        if not log.limit(1).fetchall():
             raise Misconfigured("ticks: there are none to replay; give the files of a capture with --ticks")
-        for partition, offset, row in self.ask(
-            'SELECT "partition", "offset", "row" FROM log WHERE is_repeated LIMIT 1'
-        ):
-            raise Misconfigured(
-                f"ticks: partition {partition}, offset {offset}, row {row} is there twice: files overlap"
-            )
+        twice = log.filter("is_repeated").select("partition", "offset", "row").limit(1).fetchall()
+        for place in twice:
+            raise Misconfigured(f"ticks: partition, offset and row {place} are told twice: files overlap")
 
     def take_rules(self, documents: Mapping[str, str]) -> None:
         """Read rules documents by the digest they are known by. Raises Misconfigured."""
@@ -94,22 +92,24 @@ class Oracle:
             document = _decoded(known_as, text)
             ordering = _ordering(document)
             if ordering not in orderings:
-                self._insert("orderings", len(orderings), *ordering)
+                self.connection.table("orderings").insert([len(orderings), *ordering])
                 orderings.append(ordering)
             digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-            self._insert("rules", rule, known_as, digest, orderings.index(ordering), *_settings(document))
-            self._expressions.append(document.sql)
+            own = [rule, known_as, digest, orderings.index(ordering), *_settings(document)]
+            self.connection.table("rules").insert(own)
+            self._expressions[known_as] = document.sql
 
     def recompute(self, in_force: Where = "everywhere") -> None:
         """Answer, each rule for the whole log or for where the table `stored_scores` names it. Raises Misconfigured."""
         self.run("03_judged")
         self.run("04_judge")
-        while self.ask("SELECT coalesce(bool_or(moved), false) FROM judged")[0][0]:
+        while self.connection.table("judged").filter("moved").limit(1).fetchall():
             self.run("04_judge")
         self.run("05_accepted")
         self.run(f"06_in_force_{in_force}")
-        for rule, expression in enumerate(self._expressions):
-            self._score(rule, expression)
+        for rule, (known_as, expression) in enumerate(self._expressions.items()):
+            with computable(known_as, expression):
+                self.run("07_score", {"expression": expression}, rule=rule)
         for statement in ("08_flags", "09_episodes", "10_states", "11_findings"):
             self.run(statement)
 
@@ -117,27 +117,21 @@ class Oracle:
         """Keep what comes from here on, the expressions of rules too, away from files."""
         self.connection.execute("SET enable_external_access = false; SET lock_configuration = true")
 
-    def run(self, statement: str, fill: Mapping[str, str] | None = None, **values: object) -> None:
-        """Run a file of sql/oracle/ with `{name}` filled in and `$name` bound."""
+    def run(self, statement: str, fill: Mapping[str, str] | None = None, **values: object) -> list[tuple[Any, ...]]:
+        """Run a file of sql/oracle/ with `{name}` filled in and `$name` bound; the rows of its answer."""
         text = resources.files("sql").joinpath("oracle", f"{statement}.sql").read_text("utf-8")
         for name, part in (fill or {}).items():
             text = text.replace(f"{{{name}}}", part)
-        self.connection.execute(text, values or None)
+        return self.connection.execute(text, values or None).fetchall()
 
-    def ask(self, question: str) -> list[tuple[Any, ...]]:
-        """The rows of a short answer."""
-        return self.connection.execute(question).fetchall()
 
-    def _score(self, rule: int, expression: str) -> None:
-        try:
-            self.run("07_score", {"expression": expression}, rule=rule)
-        except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError) as error:
-            (known_as,) = self.ask(f"SELECT known_as FROM rules WHERE rule = {rule}")[0]
-            raise Misconfigured(f"rules {known_as}: {expression!r} cannot be computed: {said(error)}") from error
-
-    def _insert(self, table: str, *values: object) -> None:
-        marks = ", ".join("?" * len(values))
-        self.connection.execute(f"INSERT INTO {table} VALUES ({marks})", values)
+@contextmanager
+def computable(known_as: str, expression: str) -> Iterator[None]:
+    """Say that a rule's expression cannot be computed, and why, as Misconfigured."""
+    try:
+        yield
+    except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError, duckdb.PermissionException) as error:
+        raise Misconfigured(f"rules {known_as}: {expression!r} cannot be computed: {said(error)}") from error
 
 
 def _expect_ticks(name: str, columns: set[str]) -> None:

@@ -33,3 +33,11 @@ CREATE TABLE scored (
     n BIGINT, mean DOUBLE, std DOUBLE, z DOUBLE, score DOUBLE, flagged BOOLEAN, coverage DOUBLE,
     first_place BIGINT, s HUGEINT, q HUGEINT
 );
+
+-- What a comparison with stored rows finds; a value told is a column with what is stored and what should be.
+CREATE TABLE differences (
+    "table" VARCHAR, "partition" INTEGER, "offset" BIGINT, "row" INTEGER, exchange VARCHAR, symbol VARCHAR,
+    detector VARCHAR, revision INTEGER, difference VARCHAR,
+    integers STRUCT("column" VARCHAR, stored VARCHAR, wanted VARCHAR)[],
+    floats STRUCT("column" VARCHAR, stored VARCHAR, wanted VARCHAR)[]
+);

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,8 +172,12 @@ def document(name: str = "spike", threshold: float = 2.5, **changes: Any) -> dic
         "price_decimals": 8,
         "price_decimals_of": {},
     } | changes
-    digest = hashlib.blake2b(json.dumps(rule).encode(), digest_size=8).hexdigest()
-    return rule | {"digest": digest}
+    return rule | {"digest": hashlib.blake2b(text_of(rule).encode(), digest_size=8).hexdigest()}
+
+
+def text_of(document: Mapping[str, Any]) -> str:
+    """The document as it is stored and as its digest is taken."""
+    return json.dumps({name: value for name, value in document.items() if name != "digest"})
 
 
 @st.composite

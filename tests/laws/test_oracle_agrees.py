@@ -1,6 +1,5 @@
 """DuckDB finds what the rules say, to the bit."""
 
-import json
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -45,7 +44,7 @@ def assert_agrees(log: pl.DataFrame, documents: Sequence[Mapping[str, Any]]) -> 
     wanted = reference.score(log, documents)
     with oracle.opened() as opened:
         opened.take_ticks(log.to_arrow().to_reader())
-        opened.take_rules({each["digest"]: text_of(each) for each in documents})
+        opened.take_rules({each["digest"]: strategies.text_of(each) for each in documents})
         opened.recompute()
         found = (
             answer(opened, "scores", schema.SCORE).sort(BY),
@@ -54,10 +53,6 @@ def assert_agrees(log: pl.DataFrame, documents: Sequence[Mapping[str, Any]]) -> 
     for each, other in zip(found, wanted, strict=True):
         assert_same(each, other, leave_out=schema.UNPROVEN)
     return found
-
-
-def text_of(document: Mapping[str, Any]) -> str:
-    return json.dumps({name: value for name, value in document.items() if name != "digest"})
 
 
 def answer(opened: oracle.Oracle, table: str, kind: pa.Schema) -> pl.DataFrame:
