@@ -6,6 +6,7 @@ from operator import attrgetter
 from random import Random
 from typing import NamedTuple
 
+from engine.errors import Misconfigured
 from engine.settings import Simulator
 from feeds.simulator.assets import asset
 from feeds.simulator.desk import FILLS_MEAN, REMEMBERED_STEPS, Desk
@@ -33,7 +34,10 @@ class Model:
     awaited: Mapping[str, frozenset[str]] = {}
 
     def __init__(self, settings: Simulator, symbols: tuple[str, ...]) -> None:
-        self.symbols = symbols
+        """Raises Misconfigured where there is nothing to trade."""
+        if not symbols:
+            raise Misconfigured("feeds.symbols: is empty; name what to trade, such as BTC-USDT")
+        self.symbols = tuple(dict.fromkeys(symbols))
         self._settings = settings
 
     def trades(self, start_us: int) -> Iterator[tuple[int, Trade]]:

@@ -17,8 +17,16 @@ log = logging.getLogger(__name__)
 async def play(
     market: Market, venues: Mapping[str, Venue], clock: Clock, finished: asyncio.Event, heard_ms: int
 ) -> None:
-    """Send every trade; `finished` is set when the market has an end and its last trade is sent."""
-    await _heard(market.awaited, venues, clock, heard_ms)
+    """Send every trade; `finished` is set at the end, whatever brought it about."""
+    try:
+        await _heard(market.awaited, venues, clock, heard_ms)
+        await _play(market, venues, clock)
+    finally:
+        finished.set()
+    log.info("tape played")
+
+
+async def _play(market: Market, venues: Mapping[str, Venue], clock: Clock) -> None:
     start_us, started = clock.now_us(), clock.monotonic()
     waiting: list[Trade] = []
     for due_us, trade in market.trades(start_us):
@@ -29,8 +37,6 @@ async def play(
             await asyncio.sleep(max(ahead_seconds, 0.0))
         waiting.append(trade)
     await _tell(waiting, venues)
-    finished.set()
-    log.info("tape played")
 
 
 async def _tell(trades: list[Trade], venues: Mapping[str, Venue]) -> None:

@@ -22,7 +22,7 @@ _TIMING = Timing()
 
 
 class Simulated(Struct, frozen=True):
-    """The running venues: their addresses by name, and whether a tape has been sent to its end."""
+    """The running venues: their addresses by name, and whether the playing has come to its end."""
 
     urls: Mapping[str, str]
     finished: asyncio.Event
@@ -32,7 +32,11 @@ class Simulated(Struct, frozen=True):
 async def serving(
     settings: Simulator, market: Market, clock: Clock, timing: Timing = _TIMING
 ) -> AsyncIterator[Simulated]:
-    """Open the three venues and play the market to their clients. Raises Misconfigured where a port is taken."""
+    """Open the three venues and play the market to their clients. Raises Misconfigured where a port is taken.
+
+    `finished` is set once a tape has been sent to its end; a model has none. A failure of the market ends it too, and
+    is raised at the exit.
+    """
     venues = {name: Venue(name, market.symbols, clock, timing) for name in _PATHS}
     ports = {"binance": settings.port_binance, "coinbase": settings.port_coinbase, "kraken": settings.port_kraken}
     async with AsyncExitStack() as open_sockets:
@@ -65,7 +69,8 @@ async def _listening(venue: Venue, host: str, port: int) -> AsyncIterator[Server
         server = await listener
     except OSError as error:
         raise Misconfigured(
-            f"simulator.port_{venue.name}: {host}:{port} cannot be opened ({error.strerror}); set another, or 0 for any"
+            f"simulator.port_{venue.name}: cannot listen on {host}:{port} ({error.strerror}); "
+            "set another port (0 for any free one) or simulator.host"
         ) from error
     async with server:
         yield server

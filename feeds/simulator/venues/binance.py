@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from msgspec import Struct
 
@@ -63,11 +63,11 @@ class Binance:
 
     def __init__(self, target: str, listing: Listing) -> None:
         """`target` is path and query of the client's URL; LookupError where there is nothing."""
-        url = urlsplit(target)
-        query = parse_qs(url.query)
-        self._combined = url.path == "/stream"
+        path, _, text = target.partition("?")
+        query = parse_qs(text)
+        self._combined = path == "/stream"
         self._unit_us = _unit_us(query.get("timeUnit", ["MILLISECOND"])[0])
-        self._streams = dict.fromkeys(_streams(unquote(url.path), query))
+        self._streams = dict.fromkeys(_streams(unquote(path), query))
         self._symbols = {_stream(symbol): symbol for symbol in listing.recent}
         self._arrivals_us: deque[int] = deque(maxlen=_FRAMES_PER_SECOND_MAX)
 

@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
+from engine.errors import Misconfigured
 from feeds.simulator.market import VENUES, Trade
 from feeds.simulator.model import Model
 from tests.feeds.simulator.talking import BUILT_IN, START_US, first, simulator, some
@@ -148,6 +149,12 @@ def test_jumps_are_what_stands_out() -> None:
     )
     assert np.mean(wild >= THRESHOLD) > 5 * np.mean(calm >= THRESHOLD)
     assert wild.max() > 10 > calm.max()
+
+
+def test_a_symbol_named_twice_trades_once_and_none_at_all_is_refused() -> None:
+    assert Model(simulator(), ("BTC-USDT", "BTC-USDT")).symbols == ("BTC-USDT",)
+    with pytest.raises(Misconfigured, match=r"feeds\.symbols"):
+        Model(simulator(), ())
 
 
 @pytest.mark.parametrize("symbols", [("BTC-USDT",), ("😀-BTC", "NONSENSE-USDT"), tuple(f"S{n}-USD" for n in range(50))])

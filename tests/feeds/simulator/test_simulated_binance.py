@@ -53,7 +53,7 @@ def test_percent_encoded_addresses_are_read() -> None:
     assert Binance("/stream?streams=btcusdt%40trade%2Fethusdt%40trade", LISTING).listening == {"BTC-USDT", "ETH-USDT"}
 
 
-@pytest.mark.parametrize("target", ["/", "/wss", "/ws?timeUnit=SECOND", "/stream/btcusdt@trade", "/api/v3/time"])
+@pytest.mark.parametrize("target", ["/", "/wss", "//[", "/ws?timeUnit=SECOND", "/stream/btcusdt@trade", "/api/v3/time"])
 def test_nothing_is_served_elsewhere(target: str) -> None:
     with pytest.raises(LookupError):
         Binance(target, LISTING)

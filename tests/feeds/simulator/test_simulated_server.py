@@ -1,5 +1,6 @@
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -348,7 +349,7 @@ def test_a_taken_port_is_named_by_its_setting() -> None:
             with pytest.raises(Misconfigured) as caught:
                 async with serving(simulator(port_coinbase=port), MODEL, CLOCK):
                     pass
-            assert str(caught.value).startswith(f"simulator.port_coinbase: 127.0.0.1:{port} ")
+            assert str(caught.value).startswith(f"simulator.port_coinbase: cannot listen on 127.0.0.1:{port} ")
 
     asyncio.run(main())
 
@@ -365,6 +366,31 @@ def test_leaving_closes_every_connection_with_a_word() -> None:
             assert connection.close_code == 1001
 
     asyncio.run(main())
+
+
+class Broken(Script):
+    def trades(self, start_us: int) -> Iterator[tuple[int, Trade]]:
+        yield from super().trades(start_us)
+        raise ZeroDivisionError
+
+
+def test_a_market_that_fails_ends_the_playing_and_is_not_hidden() -> None:
+    async def main() -> None:
+        market = Broken(Trade("binance", "BTC-USDT", 1_000_000, 1, 1.0, 1.0, "buy"))
+        async with serving(simulator(), market, CLOCK, QUICK) as simulated:
+            await simulated.finished.wait()
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(main())
+
+
+def test_a_host_without_an_address_is_refused() -> None:
+    async def main() -> None:
+        async with serving(simulator(host="nowhere.invalid"), MODEL, CLOCK):
+            pass
+
+    with pytest.raises(Misconfigured, match=r"simulator\.host"):
+        asyncio.run(main())
 
 
 def test_an_error_inside_reaches_the_caller_as_it_is() -> None:
