@@ -59,18 +59,19 @@ def put(rows: pa.Table, path: Path, *, compression: str = "zstd", notes: Mapping
     Raises OSError where the disk refuses.
     """
     table = rows.replace_schema_metadata({**(rows.schema.metadata or {}), **(notes or {})})
-    with _placed(path) as file:
-        pq.write_table(table, file, compression=compression)
+    with placed(path) as file:
+        pq.write_table(table, file, compression=compression, write_page_checksum=True)
 
 
 def put_bytes(payload: bytes, path: Path) -> None:
     """The same for a file of another kind."""
-    with _placed(path) as file:
+    with placed(path) as file:
         file.write(payload)
 
 
 @contextmanager
-def _placed(path: Path) -> Iterator[BinaryIO]:
+def placed(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that is put in place by rename once it is whole and durable."""
     path.parent.mkdir(parents=True, exist_ok=True)
     meanwhile = path.with_name(f"{path.name}.tmp")
     try:

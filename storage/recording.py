@@ -25,10 +25,10 @@ def read(paths: Sequence[Path], *, set_aside: Callable[[Path, str], None] | None
     Files named after what they hold are put in order; others follow in the order given. A bad file that was named
     raises Misconfigured; one in a folder is told to `set_aside` (by default: logged) and the rest is read.
     """
-    found = list(_found(paths))
+    files = list(found(paths))
     bad = _named_bad if set_aside is None else set_aside
-    streams = [_stream(path, number, bad if in_folder else _refuse) for number, (path, in_folder) in enumerate(found)]
-    spans = {at: span for at, (path, _) in enumerate(found) if (span := span_of(path))}
+    streams = [_stream(path, number, bad if in_folder else _refuse) for number, (path, in_folder) in enumerate(files)]
+    spans = {at: span for at, (path, _) in enumerate(files) if (span := span_of(path))}
     ours, places = list(spans.values()), list(spans)
     merged = (interleave([streams[places[at]] for at in together]) for together in overlapping(ours))
     others = (stream for at, stream in enumerate(streams) if at not in spans)
@@ -81,8 +81,8 @@ class Recording:
         return [(span, path) for path in _committed(self._folder) if (span := span_of(path))]
 
 
-def _found(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
-    """Each file once, with whether it was found in a folder."""
+def found(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
+    """The tick files that are meant, each once, with whether it was found in a folder."""
     seen: set[Path] = set()
     for given in paths:
         in_folder = given.is_dir()

@@ -28,7 +28,9 @@ def ticks_of(path: Path, number: int) -> Iterator[pl.DataFrame]:
         for rows in _tables(path):
             placed = _placed(_with_time(rows), number, row)
             row += rows.num_rows
-            yield schema.frame(conform(placed, schema.LOG, bytes_max=_TEXT_BYTES_MAX))
+            ticks = conform(placed, schema.LOG, bytes_max=_TEXT_BYTES_MAX)
+            if ticks.num_rows:
+                yield schema.frame(ticks)
     except (pa.ArrowException, ValueError, MemoryError) as error:
         raise Rejected("torn", str(error).splitlines()[0]) from error
     except OSError as error:

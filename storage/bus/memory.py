@@ -1,5 +1,6 @@
 """The log of a single process: a bounded queue of messages, with the dataset on disk as its past."""
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,8 @@ from engine.errors import Misconfigured, Unavailable
 from engine.ports import Clock
 from storage.bus.messages import Message, log_of, next_offsets, stamped
 from storage.bus.partitioning import split
+
+log = logging.getLogger(__name__)
 
 
 class History(Protocol):
@@ -45,7 +48,13 @@ class MemoryBus:
         history: History | None = None,
     ) -> None:
         self._bounds, self._clock, self._history = bounds, clock, history
-        self._ends = dict.fromkeys(range(partitions), 0) | dict(starts or {})
+        self._starts = dict.fromkeys(range(partitions), 0) | dict(starts or {})
+        if len(self._starts) > partitions:
+            raise Misconfigured(
+                f"bus.partitions: the data directory holds partition {max(self._starts)}; set bus.partitions to what "
+                "it was, or choose another data.dir"
+            )
+        self._ends = dict(self._starts)
         self._next = dict(self._ends)
         self._waiting: deque[Message] = deque()
         self._rows = self._bytes = 0
@@ -111,11 +120,20 @@ class MemoryBus:
     def _check(self, kept: Mapping[int, tuple[int, int]], here: Mapping[int, int]) -> None:
         for partition, at in self._next.items():
             first, end = kept.get(partition, (here[partition],) * 2)
-            if at > self._ends[partition] or (at < here[partition] and not (first <= at and end >= here[partition])):
-                raise Misconfigured(
-                    f"bus: the log of partition {partition} does not hold offset {at}; it goes from {first} to "
-                    f"{self._ends[partition]}: restore the ticks in the data directory or begin with a new one"
+            if at > self._ends[partition] or at < min(first, here[partition]):
+                raise self._gone(partition, at, first)
+            if at < here[partition] and end < here[partition]:
+                if here[partition] > self._starts[partition]:
+                    raise self._gone(partition, at, first)
+                log.warning(
+                    "ticks lost with an earlier run", extra={"partition": partition, "from": end, "to": here[partition]}
                 )
+
+    def _gone(self, partition: int, offset: int, first: int) -> Misconfigured:
+        return Misconfigured(
+            f"bus: the log of partition {partition} does not hold offset {offset}; it goes from {first} to "
+            f"{self._ends[partition]}: restore the ticks in data.dir or begin with another one"
+        )
 
     def _drop_below(self, offsets: Mapping[int, int]) -> None:
         dropped = [message for message in self._waiting if message.offset < offsets[message.partition]]

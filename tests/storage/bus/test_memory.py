@@ -156,3 +156,24 @@ def test_a_partition_that_nobody_named_goes_on_at_what_is_left_in_memory() -> No
     bus.publish(ticks(5, first_id=10))
     bus.seek({})
     assert bus.drain(rows_max=10, wait_ms=0).ticks["trade_id"].to_list() == list(range(10, 15))
+
+
+def test_ticks_that_another_sink_had_and_the_dataset_not_yet_are_lost_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    killed = MemoryBus(1, BOUNDS, clock=FakeClock())
+    killed.publish(ticks(10))
+    kept(tmp_path, killed)
+
+    bus = MemoryBus(1, BOUNDS, clock=FakeClock(), starts={0: 3}, history=Recording(tmp_path))
+    bus.publish(ticks(10, first_id=30))
+    bus.seek({0: 0})
+
+    assert [record.message for record in caplog.records] == ["ticks lost with an earlier run"]
+    batches = [bus.drain(rows_max=15, wait_ms=0) for _ in range(2)]
+    assert [dict(batch.next_offsets) for batch in batches] == [{0: 1}, {0: 4}]
+
+
+def test_a_dataset_of_more_partitions_is_refused() -> None:
+    with pytest.raises(Misconfigured, match=r"holds partition 4; set bus\.partitions"):
+        MemoryBus(2, BOUNDS, clock=FakeClock(), starts={4: 1})
