@@ -12,7 +12,7 @@ WITH chained AS (
     FROM scored
     JOIN rules USING (rule)
     JOIN log USING (seq)
-    WHERE flagged
+    WHERE flagged AND mean IS NOT NULL -- Without a mean there is no move and no direction.
     WINDOW side AS (PARTITION BY detector, "partition", symbol, up ORDER BY seq)
 ),
 runs AS (
