@@ -2,17 +2,26 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
-from engine import settings
-from engine.batch import Cursor, Findings
+from engine import schema
+from engine.batch import Cursor, Findings, TickBatch
+from engine.errors import Unavailable
 from engine.ports import Clock, Source
+from engine.settings import Loop, Settings
 from engine.step import State, step
 from engine.writer import Writer
 from observability import metrics
 
 log = logging.getLogger(__name__)
+
+NOTHING = TickBatch(schema.empty(schema.LOG), {})
+LIVE_S = 5.0
+"""A loop that has not turned for so long is not live."""
+
+Checks = Mapping[str, Callable[[], bool]]
 
 
 def start(source: Source, writer: Writer, state: State) -> None:
@@ -44,7 +53,7 @@ def run(
     writer: Writer,
     state: State,
     clock: Clock,
-    settings: settings.Loop,
+    settings: Loop,
     stop: threading.Event,
     *,
     to_the_end: bool,
@@ -59,7 +68,7 @@ def run(
     while True:
         stopping = stop.is_set()
         with _timed(clock, "drain"):
-            batch = source.drain(rows_max=settings.rows_max, wait_ms=0)
+            batch = _drain(source, settings.rows_max)
         if batch.next_offsets:
             with _timed(clock, "step"):
                 state, findings = step(state, batch, clock.now_us())
@@ -74,6 +83,38 @@ def run(
         if len(batch.ticks) < settings.rows_max and not stopping:
             due = max(due + settings.drain_ms / 1000, clock.monotonic())
             stop.wait(due - clock.monotonic())
+
+
+def _drain(source: Source, rows_max: int) -> TickBatch:
+    """What lies ready; nothing where the log is out of reach: the next turn asks again."""
+    try:
+        batch = source.drain(rows_max=rows_max, wait_ms=0)
+    except Unavailable as error:
+        if _gauge("tickstream_source_up"):
+            log.warning("log unavailable", extra={"reason": str(error)})
+        metrics.source_up.set(0)
+        return NOTHING
+    metrics.source_up.set(1)
+    return batch
+
+
+def checks(settings: Settings, sinks: Iterable[str], clock: Clock) -> tuple[Checks, Checks]:
+    """What makes an engine live and what makes it ready, for the health endpoints."""
+    turned, backlog = "tickstream_loop_turned_timestamp_seconds", "tickstream_loop_backlog_seconds"
+    live = {"loop": lambda: clock.now_us() / 1e6 - _gauge(turned) < LIVE_S}
+    ready: dict[str, Callable[[], bool]] = {
+        "lag": lambda: _gauge(backlog) < settings.metrics.lag_seconds_max,
+        **{f"sink {name}": partial(_is_up, name) for name in sinks},
+    }
+    return live, live | ready
+
+
+def _is_up(sink: str) -> bool:
+    return _gauge("tickstream_sink_up", sink=sink) == 1
+
+
+def _gauge(name: str, **labels: str) -> float:
+    return metrics.ENGINE.get_sample_value(name, labels) or 0.0
 
 
 @contextmanager
@@ -96,6 +137,10 @@ def _tell(state: State, source: Source, findings: Findings, clock: Clock) -> Non
     metrics.window_ticks.set(state.windows.ticks_held)
     for partition, messages in source.lag_messages().items():
         metrics.lag_messages.labels(str(partition)).set(messages)
+    appended, drained = (findings.ticks[name].to_physical() for name in ("ts_appended", "ts_drained"))
+    waited = (drained - appended).max()
+    if isinstance(waited, int):
+        metrics.loop_backlog_seconds.set(waited / 1e6)
     newest = findings.scores["ts_event"].to_physical().max()
     if isinstance(newest, int):
         metrics.loop_lag_seconds.set(clock.now_us() / 1e6 - newest / 1e6)

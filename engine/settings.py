@@ -79,7 +79,6 @@ class KafkaBus(Section, frozen=True):
 
 
 class Bus(Section, frozen=True):
-    use: Literal["memory", "kafka"]
     partitions: Count
     prefix: Annotated[str, Meta(pattern="^[a-zA-Z0-9._-]{1,100}$")]
     memory: MemoryBus
@@ -269,3 +268,26 @@ def read_secret(path: str, setting: str) -> str:
         return Path(path).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(f"{setting}: {path} cannot be read; give a readable text file") from error
+
+
+def shown(loaded: Loaded) -> list[tuple[str, Any, str]]:
+    """Each setting's path, value and origin, in the order of the tables; secrets masked."""
+    return [(path, _masked(path, value), loaded.origins.get(path, "default")) for path, value in _leaves(loaded.tree)]
+
+
+def _leaves(tree: Tree, path: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        here = f"{path}.{key}" if path else key
+        if isinstance(value, dict):
+            yield from _leaves(value, here)
+        else:
+            yield here, value
+
+
+def _masked(path: str, value: Any) -> Any:
+    """A value without the password in it."""
+    if path.rpartition(".")[2] in {"password", "token", "secret"} and value:
+        return "***"
+    if isinstance(value, str) and "://" in value:
+        return re.sub(r"(://[^:@/]*):[^@/]*@", r"\1:***@", value)
+    return value

@@ -1,9 +1,9 @@
 """Exact trailing windows (DESIGN 4): n, s = sum(x_i - x), q = sum((x_i - x)^2) over earlier ticks in (t - span, t].
 
-Prices are whole units, sums are 128-bit integers, so the result depends on the ticks alone: not on how the log
 Prices are whole units, sums are 128-bit integers, so the result depends on the ticks alone: not on how the log was
-comes in, takes off what falls out at the trailing edge, and shifts the sums to each scored price. The work of a batch
-depends on its own rows and on the rows that leave, not on how many lie in between.
+cut or for how long it has run. Per key and span there are the sums over what is inside; a batch adds what comes in,
+takes off what falls out at the trailing edge, and shifts the sums to each scored price. The work of a batch depends on
+its own rows and on the rows that leave, not on how many lie in between.
 """
 
 from typing import NamedTuple

@@ -76,6 +76,10 @@ keys_live = Gauge("tickstream_engine_keys", "Keys remembered.", registry=ENGINE)
 window_ticks = Gauge("tickstream_engine_window_ticks", "Ticks held for the longest window.", registry=ENGINE)
 loop_turned = Gauge("tickstream_loop_turned_timestamp_seconds", "When the loop last turned.", registry=ENGINE)
 loop_lag_seconds = Gauge("tickstream_loop_lag_seconds", "Now less the newest scored trade's time.", registry=ENGINE)
+loop_backlog_seconds = Gauge(
+    "tickstream_loop_backlog_seconds", "How long the oldest tick of the last batch lay in the log.", registry=ENGINE
+)
+source_up = Gauge("tickstream_source_up", "Whether the log answered the last time.", registry=ENGINE)
 loop_stage_seconds = Histogram(
     "tickstream_loop_stage_seconds", "Time of the loop's stages.", ["stage"], buckets=SECONDS, registry=ENGINE
 )

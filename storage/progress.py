@@ -40,6 +40,17 @@ def read_cursors(consumer: Consumer, bus: Bus) -> dict[int, Cursor]:
     return {partition: _decoded(value, name, partition) for partition, value in values.items() if value is not None}
 
 
+def read_rules(consumer: Consumer, bus: Bus) -> dict[str, str]:
+    """Digest to settings of every rule that rows were made by. Raises as `read_cursors` does."""
+    name, rules = topic(bus, "progress"), {}
+    consumer.assign([TopicPartition(name, 0, spans(consumer, name, [0])[0].first)])
+    while (message := _next(consumer)) is not None:
+        kind, _, digest = (message.key() or b"").decode("utf-8", "replace").partition(":")
+        if kind == "rules":
+            rules[digest] = (message.value() or b"").decode("utf-8", "replace")
+    return rules
+
+
 def _newest(consumer: Consumer, name: str, partition: int, span: Span) -> bytes | None:
     """The last value under the partition's key: read from ever further before the end, for compaction comes late."""
     reach, start = _REACH, span.end

@@ -1,6 +1,7 @@
 """The topics of TickStream: named, made and checked."""
 
 import time
+from collections.abc import Mapping
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
@@ -33,7 +34,18 @@ def make_topics(bus: settings.Bus) -> None:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise problem(error) from error
-    counts = _partitions_once_known(admin, bus)
+    _check_counts(_partitions_once_known(admin, bus), bus)
+
+
+def topics_missing(bus: settings.Bus) -> list[str]:
+    """The topics that are not there yet. Raises Unavailable, and Misconfigured as `make_topics` does."""
+    there = _partitions(AdminClient(connection(bus.kafka)))
+    wanted = [topic(bus, name) for name in NAMES]
+    _check_counts({name: there[name] for name in wanted if name in there}, bus)
+    return [name for name in wanted if name not in there]
+
+
+def _check_counts(counts: Mapping[str, int], bus: settings.Bus) -> None:
     wrong = [
         f"bus.partitions: topic {name} has {count} partitions, not {bus.partitions}; "
         f"set bus.partitions = {count} or choose another bus.prefix"
@@ -56,14 +68,19 @@ def _partitions_once_known(admin: AdminClient, bus: settings.Bus) -> dict[str, i
     give_up = time.monotonic() + ANSWER_SECONDS
     wanted = [topic(bus, name) for name in NAMES]
     while time.monotonic() < give_up:
-        try:
-            there = admin.list_topics(timeout=ANSWER_SECONDS).topics
-        except KafkaException as error:
-            raise problem(error) from error
-        if all(name in there and there[name].partitions for name in wanted):
-            return {name: len(there[name].partitions) for name in wanted}
+        there = _partitions(admin)
+        if all(there.get(name) for name in wanted):
+            return {name: there[name] for name in wanted}
         time.sleep(0.05)
     raise Unavailable("kafka", "the topics that were made do not appear")
+
+
+def _partitions(admin: AdminClient) -> dict[str, int]:
+    try:
+        topics = admin.list_topics(timeout=ANSWER_SECONDS).topics
+    except KafkaException as error:
+        raise problem(error) from error
+    return {name: len(each.partitions) for name, each in topics.items()}
 
 
 def check_retention(bus: settings.Bus, longest_window_ms: int) -> None:

@@ -72,7 +72,7 @@ class OnKafka:
 
 def bus_settings(bootstrap: str, *sets: str) -> Bus:
     """Settings with topics of the test's own."""
-    given = (f"bus.kafka.bootstrap={bootstrap}", f"bus.prefix=t{uuid4().hex}", "bus.use=kafka", *sets)
+    given = (f"bus.kafka.bootstrap={bootstrap}", f"bus.prefix=t{uuid4().hex}", *sets)
     return load(None, given, {}).settings.bus
 
 
