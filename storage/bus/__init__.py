@@ -3,8 +3,9 @@
 - partitioning.py: which partition a symbol belongs to, and a record batch cut accordingly
 - messages.py: messages of several partitions as one micro-batch
 - memory.py: the log of a single process, bounded; what has been drained is read back from the dataset
-- kafka.py: the log on Kafka, `<prefix>.ticks.v1`
-- topics.py: the topics, made and checked, and one of them read to its end
+- kafka_publisher.py, kafka_source.py: the two ends of the log on Kafka, `<prefix>.ticks.v1`
+- topics.py: the topics, made and checked
+- reading.py: any of them read to its end
 - client.py: the Kafka client's settings, as measured
 
 tests/contracts/test_bus.py holds memory and Kafka to the same contract.
