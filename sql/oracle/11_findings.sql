@@ -25,13 +25,14 @@ SELECT
     (peak.price - peak.mean) / peak.mean * 10000.0 AS move_bps,
     CASE WHEN is_market THEN 'market' ELSE 'venue' END AS scope,
     CASE WHEN peak.score < 2 THEN 'notice' WHEN peak.score < 4 THEN 'warning' ELSE 'critical' END AS severity,
-    peak.digest AS rules
+    rules.digest AS rules
 FROM states
 JOIN flags AS first ON first.chain = states.chain AND first.flag = first_flag
 JOIN flags AS peak ON peak.chain = states.chain AND peak.flag = peak_flag
 JOIN flags AS last ON last.chain = states.chain AND last.flag = end_flag
 JOIN log AS first_row ON first_row.seq = first.seq
 JOIN log AS at_row ON at_row.seq = at_seq
+JOIN rules ON rules.rule = states.rule
 LEFT JOIN places AS oldest
     ON (oldest.ordering, oldest.key, oldest.life, oldest.place)
     = (peak.ordering, peak.key, peak.life, peak.first_place)
