@@ -1,0 +1,81 @@
+"""Keys of the log as small numbers."""
+
+import polars as pl
+
+from engine.keys import Keys
+from engine.maxima import NEVER
+
+BTC, ETH = (0, "binance", "BTC-USDT"), (0, "binance", "ETH-USDT")
+
+
+def keys() -> Keys:
+    return Keys(lambda symbol: 1e2 if symbol.startswith("ETH") else 1e8)
+
+
+def of_rows(known: Keys, *names: tuple[int, str | None, str | None]) -> list[int]:
+    partition, exchange, symbol = zip(*names, strict=True)
+    return known.of_rows(
+        pl.Series(partition, dtype=pl.Int32),
+        pl.Series(exchange, dtype=pl.String),
+        pl.Series(symbol, dtype=pl.String),
+    ).tolist()
+
+
+def test_a_name_keeps_its_number() -> None:
+    known = keys()
+    first = of_rows(known, BTC, ETH, BTC)
+    assert first == [first[0], first[1], first[0]]
+    assert of_rows(known, ETH, BTC) == [first[1], first[0]]
+    assert [known.name(number) for number in first[:2]] == [BTC, ETH]
+
+
+def test_one_symbol_in_two_partitions_or_on_two_venues_is_two_keys() -> None:
+    numbers = of_rows(keys(), BTC, (1, *BTC[1:]), (0, "kraken", BTC[2]))
+    assert len(set(numbers)) == 3
+
+
+def test_a_row_without_a_name_has_no_key() -> None:
+    known = keys()
+    assert of_rows(known, (0, None, "BTC-USDT"), (0, "binance", None)) == [-1, -1]
+    assert len(known) == 0
+
+
+def test_names_are_told_apart_by_the_thousand() -> None:
+    names = [(partition, f"venue {partition % 7}", f"S{at}") for at in range(2_000) for partition in (0, 3)]
+    known = keys()
+    assert [known.name(number) for number in of_rows(known, *names)] == names
+    assert len(known) == len(names)
+
+
+def test_each_symbol_has_its_own_scale() -> None:
+    known = keys()
+    assert known.scale[of_rows(known, BTC, ETH)].tolist() == [1e8, 1e2]
+
+
+def test_a_renumbered_key_remembers_nothing() -> None:
+    known = keys()
+    old = known.number(BTC)
+    known.latest_id[old], known.latest[old], known.clock[old] = 7, 8, 9
+    new = known.renumber(BTC)
+    assert new != old
+    assert (known.latest_id[new], known.latest[new], known.clock[new]) == (NEVER, NEVER, NEVER)
+    assert known.number(BTC) == new
+
+
+def test_a_number_is_given_out_again_only_after_it_was_freed() -> None:
+    known = keys()
+    old = known.number(BTC)
+    known.retire(BTC)
+    assert len(known) == 0
+    assert known.number(ETH) != old
+    assert known.free().tolist() == [old]
+    assert known.free().tolist() == []
+    assert known.number((0, "kraken", "SOL-USDT")) == old
+
+
+def test_keys_of_a_partition_are_the_live_ones() -> None:
+    known = keys()
+    btc, _, other = of_rows(known, BTC, ETH, (1, *BTC[1:]))
+    known.retire(ETH)
+    assert known.of_partition(0).tolist() == [btc]
+    assert known.of_partition(1).tolist() == [other]
