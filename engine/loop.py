@@ -128,8 +128,9 @@ def _tell(state: State, source: Source, findings: Findings, clock: Clock) -> Non
     """Count what the step found, once per batch."""
     for name, count in findings.counts.items():
         metrics.engine_ticks.labels(name).inc(count)
-    for (detector,), rows in findings.scores.filter("flagged").group_by("detector"):
-        metrics.flags.labels(detector).inc(len(rows))
+    if findings.scores["flagged"].any():
+        for (detector,), rows in findings.scores.filter("flagged").group_by("detector"):
+            metrics.flags.labels(detector).inc(len(rows))
     for (detector, state_), rows in findings.anomalies.group_by("detector", "state"):
         metrics.anomalies.labels(detector, state_).inc(len(rows))
     metrics.messages_rejected.inc(len(findings.parked))

@@ -14,6 +14,7 @@ import polars as pl
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from engine.columns import floats, ints
 from engine.grouping import Groups, grouped
 from engine.int128 import Floats, Ints
 from engine.keys import Keys
@@ -111,20 +112,20 @@ class Order:
 
     def judge(self, ticks: pl.DataFrame) -> tuple[Judged, dict[str, int]]:
         """Apply the rules to the next rows of the log (columns of schema.LOG); how many rows were what, by name."""
-        partition = ticks["partition"].to_numpy().astype(np.int64)
+        partition = ints(ticks["partition"], -1)
         key = self.keys.of_rows(ticks["partition"], ticks["exchange"], ticks["symbol"])
-        price = ticks["price"].fill_null(np.nan).to_numpy()
-        event, received = (ticks[name].to_physical() for name in ("ts_event", "ts_received"))
-        readable = (key >= 0) & np.isfinite(price) & _in_range(event.fill_null(-1)) & _in_range(received.fill_null(0))
+        price, event = floats(ticks["price"]), ints(ticks["ts_event"], -1)
+        received = ints(ticks["ts_received"], NEVER)  # As a time no row has it: where it is null nothing is capped.
+        readable = (key >= 0) & np.isfinite(price) & _in_range(event) & (_in_range(received) | (received == NEVER))
         scale = self.keys.scale[key]
         with np.errstate(over="ignore", invalid="ignore"):  # What overflows is out of range.
             units = _round_half_away(np.where(readable, price, 0.0) * scale)
         fits = np.abs(units) < UNITS_MAX
 
         index = _by_partition(np.flatnonzero(readable & fits), partition)
-        told = event.fill_null(0).to_numpy()[index]
-        cap = received.fill_null(TIME_MAX_US).to_numpy()[index] + self._future_us
-        ids = ticks["trade_id"].fill_null(NEVER).to_numpy()[index]
+        told, received = event[index], received[index]
+        cap = np.where(received == NEVER, TIME_MAX_US, received) + self._future_us
+        ids = ints(ticks["trade_id"], NEVER)[index]
         rows = _Rows(partition[index], key[index], ids, np.minimum(told, cap))
         groups = grouped(rows.key)
         back = np.empty_like(groups.order)
@@ -137,7 +138,8 @@ class Order:
         of_row = (rows.partition[taken], number[back][taken], facts.latest[back][taken])
         judged = Judged(index[taken], *of_row, x[taken], scale[taken], facts.clock[back][taken])
         imprecise = judged.place[judged.x / judged.scale != price[judged.place]]
-        self.imprecise.update(ticks["symbol"][imprecise].unique())
+        if len(imprecise):
+            self.imprecise.update(ticks["symbol"][imprecise].unique())
         return judged, {
             "read": len(ticks),
             "unreadable": int((~readable).sum()),
@@ -224,9 +226,8 @@ class Order:
             self.keys.clock[at] = each.clock_us
 
 
-def _in_range(times: pl.Series) -> Mask:
-    column = times.to_numpy()
-    within: Mask = (column >= 0) & (column < TIME_MAX_US)
+def _in_range(times: Ints) -> Mask:
+    within: Mask = (times >= 0) & (times < TIME_MAX_US)
     return within
 
 

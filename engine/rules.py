@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -12,8 +12,10 @@ import numpy as np
 import polars as pl
 from msgspec import Struct
 
+from engine.columns import floats
 from engine.detectors import Detector
 from engine.errors import Misconfigured
+from engine.int128 import Floats
 from engine.order import OrderSettings
 
 DIGEST_BYTES = 8
@@ -37,12 +39,11 @@ class Rule(Struct, frozen=True, dict=True):
         """The length of its window."""
         return self.detector.windows()[0].span_ms
 
-    def score(self, rows: pl.DataFrame) -> pl.Series:
-        """The scoring expression over rows with price, size, n, mean, std and z; NaN counts as null."""
+    def score(self, columns: Sequence[pl.Series]) -> Floats:
+        """The scoring expression over price, size, n, mean, std and z; NaN where it is null."""
         text, numbers = self._expression
-        constants = [pl.Series(name, np.full(len(rows), number)) for name, number in numbers.items()]
-        score = rows.with_columns(constants).select(pl.sql_expr(text).cast(pl.Float64).alias("score"))
-        return score.to_series().fill_nan(None)
+        constants = [pl.Series(name, np.full(len(columns[0]), number)) for name, number in numbers.items()]
+        return floats(pl.DataFrame([*columns, *constants]).select(pl.sql_expr(text).cast(pl.Float64)).to_series())
 
     @cached_property
     def _expression(self) -> tuple[str, dict[str, float]]:
@@ -119,7 +120,7 @@ def _problems(rule: Rule) -> list[str]:
     """Try the expression on no rows: a wrong name or type shows before the start."""
     columns = {"price": pl.Float64, "size": pl.Float64, "n": pl.Int64, "mean": pl.Float64, "std": pl.Float64}
     try:
-        rule.score(pl.DataFrame(schema=columns | {"z": pl.Float64}))
+        rule.score([pl.Series(name, [], kind) for name, kind in (columns | {"z": pl.Float64}).items()])
     except pl.exceptions.PolarsError as error:
         return [f"detectors.{rule.name}: {rule.detector.score()!r} cannot be computed: {error}"]
     return []

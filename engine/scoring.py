@@ -7,6 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from engine import schema
+from engine.columns import constant, floats, nullable
 from engine.int128 import Floats
 from engine.order import Judged
 from engine.rules import Rule
@@ -39,23 +40,22 @@ def score(rule: Rule, accepted: Accepted, now_us: int) -> Scored:
     z[n < rule.detector.count_min] = np.nan
     with np.errstate(invalid="ignore"):
         coverage = n / (n + baseline.missing)
-    rows = ticks.select(_OF_TICK).with_columns(
-        pl.Series("n", n), _nullable("mean", mean), _nullable("std", std), _nullable("z", z)
-    )
-    told = rule.score(rows)
-    flagged = told.fill_null(0.0).to_numpy() >= 1.0
+    measured = [pl.Series("n", n), nullable("mean", mean), nullable("std", std), nullable("z", z)]
+    told = rule.score([ticks["price"], ticks["size"], *measured])
+    flagged = told >= 1.0
     if rule.detector.move_bps_min > 0:
-        flagged = flagged & (np.abs(_move_bps(ticks, mean)) >= rule.detector.move_bps_min)
-    rows = rows.with_columns(
-        told,
+        flagged &= np.abs(_move_bps(floats(ticks["price"]), mean)) >= rule.detector.move_bps_min
+    of_rule = {"detector": rule.name, "rules": rule.digest, "revision": 0, "ts_scored": now_us}
+    columns = [
+        *(ticks[name] for name in _OF_TICK),
+        *measured,
+        nullable("score", told),
         pl.Series("flagged", flagged),
-        _nullable("coverage", coverage),
-        detector=pl.lit(rule.name),
-        rules=pl.lit(rule.digest),
-        revision=pl.lit(0, pl.Int32),
-        ts_scored=pl.lit(now_us).cast(_TYPES["ts_scored"]),
-    )
-    return Scored(rows.select(_TYPES.names()), np.flatnonzero(flagged & ~np.isnan(mean)))
+        nullable("coverage", coverage),
+        *(constant(name, value, _TYPES[name], len(ticks)) for name, value in of_rule.items()),
+    ]
+    in_place = {column.name: column for column in columns}
+    return Scored(pl.DataFrame([in_place[name] for name in _TYPES]), np.flatnonzero(flagged & ~np.isnan(mean)))
 
 
 def flags(rule: Rule, accepted: Accepted, scored: Scored, windows: PriceWindows) -> pl.DataFrame:
@@ -70,7 +70,7 @@ def flags(rule: Rule, accepted: Accepted, scored: Scored, windows: PriceWindows)
     first = windows.place(baseline.key, baseline.ordinal - n_prior)
     last = windows.place(baseline.key, baseline.ordinal - (not inclusive))
     rows, of_tick = scored.rows[at], ticks[at]
-    move = _move_bps(rows, rows["mean"].to_numpy())
+    move = _move_bps(floats(rows["price"]), floats(rows["mean"]))
     bounds = {
         name: pl.Series(values).set(pl.Series((n_prior == 0) & (not inclusive)), None)
         for name, values in zip(("first_offset", "first_row", "last_offset", "last_row"), (*first, *last), strict=True)
@@ -80,7 +80,7 @@ def flags(rule: Rule, accepted: Accepted, scored: Scored, windows: PriceWindows)
         clock=pl.Series(judged.clock[at]),
         t=pl.Series(judged.t[at]),
         up=rows["price"] > rows["mean"],
-        move_bps=_nullable("move_bps", move),
+        move_bps=nullable("move_bps", move),
         s=pl.Series(map(str, baseline.s.to_ints()), dtype=pl.String),
         q=pl.Series(map(str, baseline.q.to_ints()), dtype=pl.String),
         **bounds,
@@ -88,13 +88,8 @@ def flags(rule: Rule, accepted: Accepted, scored: Scored, windows: PriceWindows)
     )
 
 
-def _move_bps(rows: pl.DataFrame, mean: Floats) -> Floats:
+def _move_bps(price: Floats, mean: Floats) -> Floats:
     """The price's distance from the mean in basis points of the mean."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        move: Floats = (rows["price"].to_numpy() - mean) / mean * 10000.0
+        move: Floats = (price - mean) / mean * 10000.0
     return move
-
-
-def _nullable(name: str, values: Floats) -> pl.Series:
-    """A column in which NaN has become null."""
-    return pl.Series(name, values, nan_to_null=True)

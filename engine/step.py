@@ -8,6 +8,7 @@ import polars as pl
 
 from engine import progress, schema
 from engine.batch import Cursor, Findings, TickBatch
+from engine.columns import ints
 from engine.episodes import Episodes, Flag, Raised, Rows, Trail
 from engine.int128 import Ints
 from engine.order import Judged, Mask, Order
@@ -78,7 +79,7 @@ def step(state: State, batch: TickBatch, now_us: int) -> tuple[State, Findings]:
         found = {span: baseline.take(due) for span, baseline in found.items()}
     scores, raised = _score(state, ticks, judged, found, now_us)
     findings = Findings(
-        ticks=_rows(batch.ticks, np.flatnonzero(_is_due(state, batch.ticks))),
+        ticks=_rows(batch.ticks, np.flatnonzero(_is_due(state, batch.ticks))) if state.catching_up else batch.ticks,
         scores=scores,
         anomalies=_advance(state, ticks, judged, raised, now_us),
         cursors=_cursors(state, batch.next_offsets, now_us),
@@ -104,14 +105,14 @@ def _rows(ticks: pl.DataFrame, places: Ints) -> pl.DataFrame:
 
 
 def _measurable(ticks: pl.DataFrame, judged: Judged) -> Ticks:
-    columns = (ticks[name].fill_null(0).to_numpy().astype(np.int64) for name in ("missing", "offset", "row"))
+    columns = (ints(ticks[name]) for name in ("missing", "offset", "row"))
     return Ticks(judged.key, judged.t, judged.x, *columns)
 
 
 def _is_due(state: State, ticks: pl.DataFrame) -> Mask:
     """Which rows no earlier run has scored."""
     due = np.ones(len(ticks), np.bool_)
-    partition, offset = ticks["partition"].to_numpy(), ticks["offset"].to_numpy()
+    partition, offset = ints(ticks["partition"]), ints(ticks["offset"])
     for number in state.catching_up:
         due &= (partition != number) | (offset >= state.partitions[number].scored_from)
     return due
@@ -136,7 +137,7 @@ def _score(
 
 def _advance(state: State, ticks: pl.DataFrame, judged: Judged, raised: Sequence[Raised], now_us: int) -> pl.DataFrame:
     """The rows of ANOMALY, partition by partition."""
-    offset, row = (ticks[name].to_numpy() for name in ("offset", "row"))
+    offset, row = (ints(ticks[name]) for name in ("offset", "row"))
     starts = np.flatnonzero(np.diff(judged.partition, prepend=-1)).tolist()
     ends = [at + 1 for at in np.flatnonzero(np.diff(judged.partition, append=-1)).tolist()]
     written: list[dict[str, Any]] = []
