@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -125,6 +126,60 @@ async def test_subscription_that_nobody_acknowledges_is_asked_for_again(caplog: 
 
 
 @asynchronous
+async def test_answer_that_waits_behind_a_blocked_bus_is_no_missing_answer() -> None:
+    bus = threading.Event()
+
+    async def trades_first(socket: ServerConnection) -> None:
+        for trade_id in range(50):
+            await socket.send(trade("kraken", trade_id), text=True)
+        await acknowledge("kraken", socket)
+        await socket.wait_closed()
+
+    sets = {"feeds__rows_max": 5, "connection__open_timeout_ms": 100}
+    async with feeding("kraken", trades_first, publish=lambda _: bus.wait(), **sets) as running:
+        try:
+            await until(lambda: running.counted("ticks_total") >= 10)
+            await asyncio.sleep(0.5)
+        finally:
+            bus.set()
+        await until(lambda: running.live)
+        assert running.lost("not_acknowledged") == 0
+
+
+@asynchronous
+async def test_waits_grow_only_while_connections_do_not_last(caplog: pytest.LogCaptureFixture) -> None:
+    opened: list[ServerConnection] = []
+
+    async def waits(socket: ServerConnection) -> None:
+        opened.append(socket)
+        await acknowledge("kraken", socket)
+        await socket.wait_closed()
+
+    sets = {"connection__stable_ms": 0, "connection__backoff_max_ms": 1_000_000}
+    async with feeding("kraken", waits, **sets) as running:
+        for times in range(1, 9):
+            await until(lambda: running.live)
+            await opened[-1].close()
+            await until(lambda: running.lost("closed") == times)  # noqa: B023 - asked at once
+    # A millisecond's ceiling each time, where eight doublings would allow for 128.
+    assert max(vars(record)["wait_s"] for record in caplog.records) <= 0.001
+
+
+@pytest.mark.parametrize("use", NAMES)
+@asynchronous
+async def test_only_coinbase_is_asked_to_compress(use: str) -> None:
+    offered: list[bool] = []
+
+    async def looks(socket: ServerConnection) -> None:
+        offered.append(bool(socket.protocol.extensions))
+        await socket.wait_closed()
+
+    async with feeding(use, looks):
+        await until(lambda: offered)
+    assert offered == [use == "coinbase"]
+
+
+@asynchronous
 async def test_feed_is_live_while_everything_is_acknowledged() -> None:
     go = asyncio.Event()
 
@@ -237,6 +292,13 @@ async def test_refused_upgrade_is_tried_again(status: int, reason: str) -> None:
     async with feeding("kraken", sends("kraken", 1), process_request=answers(status, status)) as running:
         await until(lambda: running.ids == [1])
         assert running.lost(reason) == 2
+
+
+@asynchronous
+async def test_wait_that_the_exchange_asks_for_is_kept(caplog: pytest.LogCaptureFixture) -> None:
+    async with feeding("kraken", sends("kraken", 1), process_request=answers(429, Retry_After="77")) as running:
+        await until(lambda: running.lost("throttled") == 1)
+    assert [vars(record)["wait_s"] for record in caplog.records] == [77.0]
 
 
 @pytest.mark.parametrize(
