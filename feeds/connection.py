@@ -20,6 +20,7 @@ from observability import metrics
 log = logging.getLogger(__name__)
 
 _CLOSE_TIMEOUT_S: Final = 1.0
+_SHOWN: Final = 200  # What an exchange says has no bound.
 
 
 class Connection:
@@ -38,7 +39,7 @@ class Connection:
         while True:
             lost = await self._session(reader)
             metrics.reconnects.labels(self._name, lost.reason).inc()
-            about = {"exchange": self._name, "reason": lost.reason, "detail": str(lost)}
+            about = {"exchange": self._name, "reason": lost.reason, "detail": str(lost)[:_SHOWN]}
             if lost.permanent:
                 log.error("feed given up", extra=about)
                 return

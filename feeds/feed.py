@@ -76,7 +76,7 @@ def _exchange(settings: Settings, name: str, urls: Mapping[str, str]) -> Exchang
         raise Misconfigured(f"feeds.exchanges: there is no section [exchanges.{name}]{hint}")
     symbols = section.get("symbols") or settings.feeds.symbols
     if isinstance(symbols, list | tuple):
-        symbols = list(dict.fromkeys(symbols))
+        symbols = [symbol for at, symbol in enumerate(symbols) if symbol not in symbols[:at]]
     changed = {"symbols": symbols} | ({"url": urls[name]} if name in urls else {})
     return cast("Exchange", parts.load("feeds.exchanges", section | changed, f"exchanges.{name}"))
 

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 _SPACING_S: Final = 0.3  # Binance hangs up on more than five frames a second.
 _KEEPALIVE_SILENCES: Final = 3
+_SHOWN: Final = 200  # What an exchange says has no bound.
 
 
 class Reader(Protocol):
@@ -102,7 +103,7 @@ class Session:
         if reading.kind == "error":
             self._frames.end(Disconnected("refused", reading.detail))
         for symbol in self._pending & reading.refused.keys():
-            words = reading.refused[symbol]
+            words = reading.refused[symbol][:_SHOWN]
             log.warning("symbol refused", extra={"exchange": self._name, "symbol": symbol, "detail": words})
         self._accepted.update(reading.acknowledged)
         self._pending.difference_update(reading.acknowledged, reading.refused)

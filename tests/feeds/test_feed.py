@@ -194,6 +194,7 @@ async def test_every_row_of_labels_starts_at_zero() -> None:
         (["exchanges.kraken.use=krakn"], "exchanges.kraken.use: must be one of binance, coinbase, kraken"),
         (["exchanges.kraken.url=ftp://x"], "exchanges.kraken.url: "),
         (["exchanges.kraken.symbols=[1]"], "exchanges.kraken.symbols[0]: "),
+        (["exchanges.kraken.symbols=[[1], [1]]"], "exchanges.kraken.symbols[0]: "),
         (["exchanges.kraken.symbols=7"], "exchanges.kraken.symbols: "),
         (["exchanges.kraken.colour=red"], "exchanges.kraken.colour: no such setting"),
         (["feeds.symbols=[]"], "exchanges.kraken.symbols: "),
