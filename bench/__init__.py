@@ -1,1 +1,11 @@
-"""."""
+"""What is measured, and the gates: ratios to a baseline that runs beside it.
+
+- ticks.py: the seeded workload
+- rolling.py: the baseline, rolling expressions of Polars
+- cpu.py: CPU time of two rivals in turn
+- conftest.py: the machine and the figures, printed with every run
+- test_step.py: what a micro-batch costs, stage by stage
+- test_windows.py: gates of windows and z against Polars over the whole log, and over tail and batch
+
+README.md has the method and a run's figures. `pytest bench` runs it all.
+"""

@@ -33,9 +33,11 @@ def grouped(key: Ints) -> Groups:
     np.not_equal(inside[1:], inside[:-1], out=starts[1:])
     first = np.flatnonzero(starts)
     counts = np.diff(first, append=len(key))
-    return Groups(order, inside[first], first, counts, np.cumsum(starts) - 1)
+    return Groups(order, inside[first], first, counts, np.repeat(np.arange(len(first)), counts))
 
 
 def extended(column: NDArray[_Column], more: int) -> NDArray[_Column]:
     """The column with `more` zeros behind it."""
-    return np.concatenate((column, np.zeros(more, column.dtype)))
+    wider = np.zeros(len(column) + more, column.dtype)  # Zeros take no memory until they are written to.
+    wider[: len(column)] = column
+    return wider

@@ -16,6 +16,7 @@ Floats: TypeAlias = NDArray[np.float64]
 _HALF = np.uint64(32)
 _LOW_HALF = np.uint64(0xFFFF_FFFF)
 _WORD = 2.0**64
+_HALF_WORD = 2.0**32
 _FITS = 2.0**62
 """Products and sums below this bound stay in one signed word, whatever float64 rounding did to the bound."""
 
@@ -59,21 +60,23 @@ class Int128(NamedTuple):
         word = factor.view(np.uint64)
         high = _high_word(self.low, word).view(np.int64)
         # A negative factor stands for word - 2^64, which takes `low` off the high word again.
-        high += self.high * factor - np.where(factor < 0, self.low, np.uint64(0)).view(np.int64)
+        high += self.high * factor - (self.low & (factor >> 63).view(np.uint64)).view(np.int64)
         return Int128(high, self.low * word)
 
     def to_float(self) -> Floats:
         """Each value as sign x (high x 2^64 + low) of its magnitude, each word rounded to float64 by itself."""
-        negative = self.high < 0
-        if not negative.any():
-            whole: Floats = self.high.astype(np.float64) * _WORD + self.low
-            return whole
-        flip = negative.view(np.int8).astype(np.int64)
-        low = (self.low ^ (-flip).view(np.uint64)) + flip.view(np.uint64)
-        high = (self.high ^ -flip) + ((low == 0) & negative)
-        magnitude = high * _WORD + low
-        signed: Floats = np.where(negative, -magnitude, magnitude)
+        one_word = self.low.view(np.int64)
+        if (self.high == one_word >> 63).all():
+            return one_word.astype(np.float64)  # The same bits in a quarter of the time.
+        size = self.magnitude() if (self.high < 0).any() else self
+        signed: Floats = np.copysign(size.high * _WORD + _rounded(size.low), self.high)
         return signed
+
+    def magnitude(self) -> "Int128":
+        """Each value without its sign."""
+        flip = self.high >> 63
+        low = (self.low ^ flip.view(np.uint64)) - flip.view(np.uint64)
+        return Int128((self.high ^ flip) + ((low == 0) & (flip < 0)), low)
 
     def to_ints(self) -> list[int]:
         """Python's own integers."""
@@ -111,6 +114,13 @@ def running_sum128(values: Int128) -> Int128:
     high = np.zeros(len(low), np.int64)
     np.cumsum(values.high + (low[1:] < values.low), out=high[1:])
     return Int128(high, low)
+
+
+def _rounded(words: Words) -> Floats:
+    """Each word as the nearest float64: both halves are exact, their sum is rounded once. numpy's own cast is slower."""
+    high, low = ((half.view(np.int64)).astype(np.float64) for half in (words >> _HALF, words & _LOW_HALF))
+    nearest: Floats = high * _HALF_WORD + low
+    return nearest
 
 
 def _high_word(a: Words, b: Words) -> Words:

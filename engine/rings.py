@@ -7,7 +7,7 @@ of key `k` lies at `base[k] + (o & (size[k] - 1))`.
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.grouping import extended
+from engine.grouping import Groups, extended
 from engine.int128 import Ints
 
 SIZE_MIN = 16
@@ -38,17 +38,14 @@ class Rings:
             for name in ("_base", "_size", "head", "tail"):
                 setattr(self, name, extended(getattr(self, name), more))
 
-    def append(self, key: Ints, present: Ints, counts: Ints, within: Ints, columns: dict[str, Ints]) -> Ints:
-        """Add rows grouped by key and return their ordinals.
-
-        `key` is each row's key, `present` the distinct keys in order, `counts` their rows, `within` each row's number
-        in its group.
-        """
+    def append(self, groups: Groups, columns: dict[str, Ints]) -> Ints:
+        """Add rows sorted by key and return their ordinals."""
+        present, counts = groups.present, groups.counts
         needed = self.head[present] - self.tail[present] + counts
         for index in np.flatnonzero(needed > self._size[present]):
             self._grow(int(present[index]), int(needed[index]))
-        ordinals = self.head[key] + within
-        places = self._places(key, ordinals)
+        ordinals = np.arange(len(groups.of_row)) + (self.head[present] - groups.first)[groups.of_row]
+        places = self._places(present[groups.of_row], ordinals)
         for name, values in columns.items():
             self._columns[name][places] = values
         self.head[present] += counts
@@ -58,6 +55,11 @@ class Rings:
         """A column's values at the named ticks."""
         taken: Ints = self._columns[name][self._places(key, ordinals)]
         return taken
+
+    def rows(self, names: tuple[str, ...], key: Ints, ordinals: Ints) -> list[Ints]:
+        """Several columns' values at the named ticks."""
+        places = self._places(key, ordinals)
+        return [self._columns[name][places] for name in names]
 
     def release(self, keys: Ints) -> None:
         """Give the rings of these keys back."""

@@ -68,7 +68,7 @@ class PriceWindows:
     def __init__(self, spans_ms: tuple[int, ...]) -> None:
         self._rings = Rings(("t", "x", "missing", "offset", "row"))
         self._edges = {span: _Edge() for span in spans_ms}
-        self._touched = np.zeros(0, np.int64)
+        self._touched: list[Ints] = []
 
     @property
     def ticks_held(self) -> int:
@@ -94,7 +94,6 @@ class PriceWindows:
             self._measure(Ticks(*(column[at : at + _CHUNK] for column in ticks)))
             for at in range(0, max(len(ticks.key), 1), _CHUNK)
         ]
-        self._touched = np.unique(ticks.key)
         if len(chunks) == 1:
             return chunks[0]
         return {span: _joined([chunk[span] for chunk in chunks]) for span in self._edges}
@@ -111,8 +110,9 @@ class PriceWindows:
 
     def _drop_left(self) -> None:
         """Let go of what the last rows pushed out of every window."""
-        inside = [edge.ordinal[self._touched] for edge in self._edges.values()]
-        self._rings.tail[self._touched] = np.minimum.reduce(inside)
+        for keys in self._touched:
+            self._rings.tail[keys] = np.minimum.reduce([edge.ordinal[keys] for edge in self._edges.values()])
+        self._touched.clear()
 
     def _measure(self, ticks: Ticks) -> dict[int, Baseline]:
         groups = grouped(ticks.key)
@@ -120,12 +120,9 @@ class PriceWindows:
         keys = int(rows.key[-1]) + 1 if len(rows.key) else 0
         self._rings.reach(keys)
         ordinals = self._rings.append(
-            rows.key,
-            groups.present,
-            groups.counts,
-            np.arange(len(rows.key)) - groups.first[groups.of_row],
-            {name: getattr(rows, name) for name in ("t", "x", "missing", "offset", "row")},
+            groups, {name: getattr(rows, name) for name in ("t", "x", "missing", "offset", "row")}
         )
+        self._touched.append(groups.present)
         entered = _sums(rows.x, rows.missing)
         back = np.empty_like(groups.order)
         back[groups.order] = np.arange(len(back))
@@ -150,8 +147,8 @@ class PriceWindows:
         gone_group = np.repeat(np.arange(len(present)), gone)
         gone_key = present[gone_group]
         gone_ordinal = np.arange(len(gone_key)) + (start - gone_first)[gone_group]
-        left = _sums(*(self._rings.at(name, gone_key, gone_ordinal) for name in ("x", "missing")))
-        gone_t = self._rings.at("t", gone_key, gone_ordinal)
+        gone_t, gone_x, gone_missing = self._rings.rows(("t", "x", "missing"), gone_key, gone_ordinal)
+        left = _sums(gone_x, gone_missing)
         # How many rows, counted over all keys in turn, have left when a row comes.
         out = _rank(gone_group, gone_t, group, rows.t - span_us) if len(gone_t) else np.zeros(len(group), np.int64)
 
@@ -228,7 +225,8 @@ class _Sums(NamedTuple):
 def _sums(x: Ints, missing: Ints) -> _Sums:
     bound = float(np.abs(x).max(initial=0)) * len(x)
     counted = np.zeros(len(x) + 1, np.int64)
-    np.cumsum(missing, out=counted[1:])
+    if missing.any():
+        np.cumsum(missing, out=counted[1:])
     return _Sums(running_sum(x, bound), running_sum128(squares(x)), counted)
 
 
