@@ -99,7 +99,7 @@ class KafkaSource:
             self._decode(event, taken)
         elif error.code() == END:
             taken.next_offsets[partition] = max(offset, taken.next_offsets[partition])
-        elif taken.messages or taken.parked:
+        elif taken.next_offsets != self._next:
             return False
         elif error.code() == OUT_OF_RANGE:
             raise Misconfigured(self._gone(partition, offset, self._spans()[partition]))

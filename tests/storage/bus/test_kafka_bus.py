@@ -278,6 +278,14 @@ def alter(admin: AdminClient, name: str, key: str, value: str) -> None:
     wanted = ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=[entry])
     [altered] = admin.incremental_alter_configs([wanted]).values()
     altered.result()
+    give_up = time.monotonic() + GIVE_UP_SECONDS
+    while value_of(admin, name, key) != value:  # The broker takes it up a moment later.
+        assert time.monotonic() < give_up
+
+
+def value_of(admin: AdminClient, name: str, key: str) -> str:
+    [described] = admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, name)]).values()
+    return str(described.result()[key].value)
 
 
 def test_what_the_broker_refuses_is_not_lost_and_nothing_overtakes_it(bus: Bus, source: KafkaSource) -> None:
