@@ -168,7 +168,8 @@ class Episodes:
                 continue
             if trail.episode is not None:
                 trail.episode.market = True
-            if other.episode is not None and (other.episode.clock_by_direction[flag.up] or since - 1) >= since:
+            in_episode = other.episode.clock_by_direction[flag.up] if other.episode is not None else None
+            if other.episode is not None and in_episode is not None and in_episode >= since:
                 other.episode.market = True
 
     def _close_due(self, rows: Rows, until: int, written: list[dict[str, Any]]) -> None:

@@ -34,6 +34,9 @@ class Snapshots:
     def __init__(self, first: Snapshot) -> None:
         self._kept = [first]
 
+    def __len__(self) -> int:
+        return len(self._kept)
+
     @property
     def oldest(self) -> Snapshot:
         """The one to go on from after a restart."""
@@ -49,7 +52,8 @@ class Snapshots:
         while len(self._kept) > 1 and self._kept[1].offset <= enough:
             del self._kept[0]
         if len(self._kept) > SNAPSHOTS_MAX:
-            del self._kept[1::2]
+            gaps = [after.offset - before.offset for before, after in zip(self._kept, self._kept[2:], strict=False)]
+            del self._kept[1 + gaps.index(min(gaps))]  # What is left is spread evenly over the windows.
 
 
 def snapshot(offset: int, order: PartitionOrder | None = None) -> Snapshot:

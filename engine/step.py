@@ -17,7 +17,7 @@ from engine.scoring import Accepted, flags, score
 from engine.window import Baseline, PriceWindows, Ticks
 
 _SCORE_NONE = schema.empty(schema.SCORE)
-_ANOMALY_TYPES = schema.empty(schema.ANOMALY).schema
+_ANOMALY_NONE = schema.empty(schema.ANOMALY)
 
 
 class Partition:
@@ -147,7 +147,7 @@ def _advance(state: State, ticks: pl.DataFrame, judged: Judged, raised: Sequence
         flagged = [each._replace(at=each.at - start) for each in raised if start <= each.at < end]
         made = state.partitions[number].episodes.advance(rows, flagged)
         written += [each | {"partition": number, "ts_scored": now_us} for each in made]
-    return pl.DataFrame(written, schema=_ANOMALY_TYPES)
+    return pl.DataFrame(written, schema=_ANOMALY_NONE.schema) if written else _ANOMALY_NONE
 
 
 def _cursors(state: State, next_offsets: Mapping[int, int], now_us: int) -> dict[int, Cursor]:

@@ -69,9 +69,10 @@ def told(command: Command) -> Any:
     return json.loads(command.out)
 
 
-def eventually(holds: Callable[[], bool], what: str) -> None:
-    """Wait until it holds."""
+def eventually(command: Command, holds: Callable[[], bool]) -> None:
+    """Wait until it holds, while the command runs."""
     give_up = time.monotonic() + GIVE_UP_S
     while not holds():
-        assert time.monotonic() < give_up, what
+        assert command.process.poll() is None, f"{command.process.args} has ended; it said:\n{command.err[-4000:]}"
+        assert time.monotonic() < give_up, f"in vain; {command.process.args} said:\n{command.err[-4000:]}"
         time.sleep(0.2)

@@ -40,7 +40,7 @@ def test_every_tick_of_a_tape_is_scored_once_and_proven(
 
     with running(tmp_path / "engine", "engine", *common) as engine:
         with running(tmp_path / "simulate", "simulate", f"--tape={tape}", "--rate=20") as simulate:
-            eventually(lambda: "kraken" in simulate.out or simulate.process.poll() is not None, simulate.err)
+            eventually(simulate, lambda: "kraken" in simulate.out)
             urls = [f"--set={line}" for line in simulate.out.splitlines()]
             of_tape = ['--set=feeds.exchanges=["binance"]', '--set=feeds.symbols=["BTC-USDT"]']
             with running(tmp_path / "feed", "feed", *common, *urls, *of_tape) as feed:
@@ -48,7 +48,7 @@ def test_every_tick_of_a_tape_is_scored_once_and_proven(
                 assert feed.stop(signal.SIGTERM) == 0, feed.err
         captured = ran(tmp_path / "capture", "capture", f"--out={tmp_path / 'ticks'}", "--to-end", *common)
         assert captured.process.returncode == 0, captured.err
-        eventually(lambda: count(dsn) >= len(pl.read_parquet(tape)) or engine.process.poll() is not None, engine.err)
+        eventually(engine, lambda: count(dsn) >= len(pl.read_parquet(tape)))
         assert engine.stop(signal.SIGTERM) == 0, engine.err
 
     ids = pl.read_parquet(tape)["trade_id"].sort()
