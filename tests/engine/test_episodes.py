@@ -14,8 +14,9 @@ from tests.engine.made import rules
 SECOND_US = 1_000_000
 SPIKE = {"quiet_ms": 10_000, "episode_ms_max": 60_000, "window_ms": 5_000}
 
-Told = tuple[float, float] | tuple[float, float, str] | tuple[float, float, str, bool]
-"""A flag: clock, score, venue, whether it is up."""
+Told = tuple[Any, ...]
+"""A flag: clock, score and, where not as in DEFAULTS, its venue and whether it is up."""
+DEFAULTS = (0, 1.0, "binance", True)
 
 
 def rule_of(**changes: Any) -> Rule:
@@ -62,10 +63,9 @@ class Fold:
         """The next rows: flags, and others that only move the clock."""
         clocks = sorted({*rows, *(each[0] for each in flags)})
         raised = []
-        for clock, score, *more in flags:
-            venue, up = [*more, *("binance", True)[len(more) :]]
-            made = flag(clock, score, up=bool(up))
-            raised.append(Raised(clocks.index(clock), str(venue), "BTC-USDT", self.rule, made))
+        for clock, score, venue, up in (each + DEFAULTS[len(each) :] for each in flags):
+            made = flag(clock, score, up=up)
+            raised.append(Raised(clocks.index(clock), venue, "BTC-USDT", self.rule, made))
         at = np.array([round(clock * SECOND_US) for clock in clocks], np.int64)
         new = self.episodes.advance(Rows(at, at, np.zeros(len(at), np.int64)), raised)
         self.written += new
@@ -186,7 +186,7 @@ def test_an_episode_that_is_over_does_not_become_the_markets_afterwards() -> Non
 
 
 def test_cuts_between_rows_change_nothing() -> None:
-    flags = [(0, 1.5), (1, 1.2, "kraken"), (2, 3.0), (9, 1.1, "kraken"), (20, 2.0), (31, 1.0)]
+    flags: list[Told] = [(0, 1.5), (1, 1.2, "kraken"), (2, 3.0), (9, 1.1, "kraken"), (20, 2.0), (31, 1.0)]
     whole, cut = Fold(cooldown_ms=12_000), Fold(cooldown_ms=12_000)
     whole.take(*flags, rows=(13, 40, 50))
     for each in flags:

@@ -14,11 +14,12 @@ def keys() -> Keys:
 
 def of_rows(known: Keys, *names: tuple[int, str | None, str | None]) -> list[int]:
     partition, exchange, symbol = zip(*names, strict=True)
-    return known.of_rows(
+    numbers: list[int] = known.of_rows(
         pl.Series(partition, dtype=pl.Int32),
         pl.Series(exchange, dtype=pl.String),
         pl.Series(symbol, dtype=pl.String),
     ).tolist()
+    return numbers
 
 
 def test_a_name_keeps_its_number() -> None:

@@ -12,7 +12,10 @@ SEGMENTS = st.lists(st.tuples(VALUES, st.lists(VALUES, min_size=1, max_size=6)),
 
 @given(SEGMENTS)
 def test_each_segment_has_its_own_maximum_from_its_own_start(segments: list[tuple[int, list[int]]]) -> None:
-    before, after, starts, values = [], [], [], []
+    before: list[int] = []
+    after: list[int] = []
+    starts: list[int] = []
+    values: list[int] = []
     for initial, rows in segments:
         starts.append(len(values))
         values += rows

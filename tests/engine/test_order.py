@@ -23,13 +23,15 @@ def judged(*rows: Row) -> tuple[list[int], dict[str, int]]:
 def times(*rows: Row) -> list[float]:
     """When the accepted rows are scored."""
     accepted, _ = Order(ORDER).judge(log(*rows))
-    return ((accepted.t - START_US) / 1e6).tolist()
+    seconds: list[float] = ((accepted.t - START_US) / 1e6).tolist()
+    return seconds
 
 
 def clocks(*rows: Row) -> list[float]:
     """The log clock after each accepted row."""
     accepted, _ = Order(ORDER).judge(log(*rows))
-    return ((accepted.clock - START_US) / 1e6).tolist()
+    seconds: list[float] = ((accepted.clock - START_US) / 1e6).tolist()
+    return seconds
 
 
 def test_time_never_goes_back_within_a_key() -> None:
@@ -125,7 +127,7 @@ def test_a_price_with_more_decimals_than_its_symbol_keeps_is_counted_and_named()
 
 
 def test_a_key_starts_anew_once_the_log_has_gone_on_for_more_than_g() -> None:
-    other = {"symbol": "ETH-USDT"}
+    other: Row = {"symbol": "ETH-USDT"}
     at_g = tick(0, trade_id=9), tick(G, **other), tick(G, trade_id=5)
     past_g = tick(0, trade_id=9), tick(G + US, **other), tick(0, trade_id=5), tick(1, trade_id=5)
     assert judged(*at_g)[1] == {"read": 3, "duplicate": 1}
@@ -147,7 +149,7 @@ def test_the_log_clock_is_one_over_all_keys_of_a_partition() -> None:
     # s        0        -420         2        -419
     # venue    a          b          a          b       b's clock runs seven minutes behind
     # clock    0          0          2          2
-    b = {"exchange": "kraken"}
+    b: Row = {"exchange": "kraken"}
     assert clocks(tick(0), tick(-420, **b), tick(2), tick(-419, **b)) == [0, 0, 2, 2]
 
 

@@ -14,15 +14,15 @@ from engine.rings import SIZE_MIN, Rings
 def append(rings: Rings, key: list[int], t: list[int]) -> list[int]:
     """Add rows that are sorted by key."""
     groups = grouped(np.array(key, np.int64))
-    within = np.arange(len(key)) - groups.first[groups.of_row]
     rings.reach(max(key) + 1)
-    ordinals = rings.append(np.array(key), groups.present, groups.counts, within, {"t": np.array(t, np.int64)})
-    return ordinals.tolist()
+    ordinals: list[int] = rings.append(groups, {"t": np.array(t, np.int64)}).tolist()
+    return ordinals
 
 
 def held(rings: Rings, key: int) -> list[int]:
     ordinals = np.arange(rings.tail[key], rings.head[key])
-    return rings.at("t", np.full(len(ordinals), key), ordinals).tolist()
+    times: list[int] = rings.at("t", np.full(len(ordinals), key), ordinals).tolist()
+    return times
 
 
 def test_ordinals_of_a_key_only_rise() -> None:
@@ -31,6 +31,14 @@ def test_ordinals_of_a_key_only_rise() -> None:
     rings.tail[0] = 2
     assert append(rings, [0, 1], [12, 21]) == [2, 1]
     assert (held(rings, 0), held(rings, 1)) == ([12], [20, 21])
+
+
+def test_several_columns_are_read_at_once() -> None:
+    rings = Rings(("t", "x"))
+    rings.reach(1)
+    rings.append(grouped(np.zeros(3, np.int64)), {"t": np.array([1, 2, 3]), "x": np.array([7, 8, 9])})
+    found = rings.rows(("x", "t"), np.zeros(2, np.int64), np.array([2, 0]))
+    assert [column.tolist() for column in found] == [[9, 7], [3, 1]]
 
 
 def test_what_is_live_survives_wrapping_and_growing() -> None:

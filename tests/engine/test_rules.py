@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -90,7 +90,7 @@ def test_the_digest_is_blake2b_of_the_document() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"threshold": 2.6}, {"window_ms": 59_999}, {"count_min": 31}, {"cooldown_ms": 1}])
-def test_any_setting_changes_the_digest(changes: dict[str, float]) -> None:
+def test_any_setting_changes_the_digest(changes: dict[str, Any]) -> None:
     assert rules(**changes).documents.keys() != rules().documents.keys()
 
 

@@ -25,7 +25,8 @@ def ticks(
 
 def counts(at_ms: Sequence[float], span_ms: int = SECOND_MS) -> list[int]:
     """How many ticks each one has before it in its window."""
-    return PriceWindows((span_ms,)).measure(ticks(at_ms))[span_ms].n.tolist()
+    n: list[int] = PriceWindows((span_ms,)).measure(ticks(at_ms))[span_ms].n.tolist()
+    return n
 
 
 def test_a_tick_exactly_one_span_back_is_out() -> None:
