@@ -7,7 +7,7 @@ transaction outlives TRANSACTION_SECONDS.
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -99,10 +99,10 @@ class _Session:
         self._rules |= findings.rules.keys()
 
     def close(self) -> None:
-        # Closing would wait for what lies unsent. A transaction left open is aborted by the next producer of the name.
+        # Producer.close would abort an open transaction, and wait for that as long as the broker is frozen. Letting go
+        # of the producer ends it at once; the next one of this name aborts what it left open.
         self._producer.purge()
-        with suppress(KafkaException):
-            self._producer.close()
+        del self._producer
         self._consumer.close()
 
     def _commit(self, cursors: Mapping[int, Cursor]) -> None:

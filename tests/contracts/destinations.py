@@ -1,6 +1,7 @@
 """Each sink's real destination, as its contract test sees it: a recipe, and a way to read back what lies there."""
 
 import resource
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +15,9 @@ from adbc_driver_postgresql import dbapi
 from confluent_kafka import Consumer, TopicPartition
 
 from engine import schema
-from engine.errors import Misconfigured, Superseded, TickStreamError
+from engine.batch import Findings
+from engine.errors import Misconfigured, Superseded, TickStreamError, Unavailable
+from engine.ports import Writing
 from engine.settings import Bus, Data, load
 from storage import dataset
 from storage.bus.client import consumer_config
@@ -201,6 +204,16 @@ class InTopics:
                     yield message
         finally:
             consumer.close()
+
+
+def write_when_it_answers(sink: Writing, made: Findings) -> None:
+    """As the engine's writer does; a service that was killed may need some tries."""
+    for _ in range(30):
+        try:
+            return sink.write(made)
+        except Unavailable:
+            time.sleep(0.5)
+    raise AssertionError("the service does not come back")
 
 
 def same_bits(left: pa.Table | pl.DataFrame, right: pa.Table | pl.DataFrame) -> bool:

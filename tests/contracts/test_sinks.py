@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from itertools import count
 
@@ -16,7 +15,7 @@ from engine.batch import Cursor, Findings
 from engine.errors import Unavailable
 from engine.ports import Writing
 from tests.conftest import TIMESCALE_DSN
-from tests.contracts.destinations import Destination, InFolder, InPostgres, InTopics, same_bits
+from tests.contracts.destinations import Destination, InFolder, InPostgres, InTopics, same_bits, write_when_it_answers
 from tests.services.postgres import Databases
 from tests.storage.sinks.made import RULES, findings, parked
 
@@ -152,16 +151,6 @@ def test_what_fails_is_done_when_it_is_tried_again(destination: Destination) -> 
     whole = findings({0: (0, 12), 1: (0, 3)})
     assert same_bits(destination.read("scores"), whole.scores)
     assert same_bits(destination.read("anomalies"), whole.anomalies)
-
-
-def write_when_it_answers(sink: Writing, made: Findings) -> None:
-    """As the engine's writer does; a service that was killed may need some tries."""
-    for _ in range(30):
-        try:
-            return sink.write(made)
-        except Unavailable:
-            time.sleep(0.5)
-    raise AssertionError("the service does not come back")
 
 
 def test_nothing_is_lost_or_doubled_when_the_engine_is_killed(destination: Destination) -> None:
