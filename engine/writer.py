@@ -4,6 +4,7 @@ import logging
 import queue
 import random
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from types import TracebackType
@@ -18,6 +19,8 @@ from observability import metrics
 
 log = logging.getLogger(__name__)
 
+IDLE_S = 1.0
+"""What sinks hold is flushed where nothing comes for so long."""
 _LOOK_S = 0.1
 
 
@@ -37,6 +40,7 @@ class Writer:
         self._opened = ExitStack()
         self._writings: dict[str, Writing] = {}
         self._waiting: queue.Queue[Findings] = queue.Queue(batches_waiting_max)
+        self._uncommitted: deque[Findings] = deque()
         self._finish = threading.Event()
         self._give_up = threading.Event()
         self._error: BaseException | None = None
@@ -85,23 +89,38 @@ class Writer:
     def _run(self) -> None:
         try:
             while (findings := self._next()) is not None:
+                self._uncommitted.append(findings)
                 for name, writing in self._writings.items():
                     self._write(name, writing, findings)
-                committed(findings, self._clock.now_us())
-            for name, writing in self._writings.items():
-                self._insist(name, writing.flush)
+                self._count_committed()
+            if not self._give_up.is_set():
+                self._flush()
         except BaseException as error:  # noqa: BLE001 - whoever submits raises it.
             self._error = error
 
     def _next(self) -> Findings | None:
-        """The next findings; None when it is time to end."""
+        """The next findings; None when it is time to end. Where none come for a while, what sinks hold is flushed."""
+        idle_since = self._clock.monotonic()
         while not self._give_up.is_set():
             try:
                 return self._waiting.get(timeout=_LOOK_S)
             except queue.Empty:
                 if self._finish.is_set():
                     return None
+            if self._uncommitted and self._clock.monotonic() - idle_since >= IDLE_S:
+                self._flush()
         return None
+
+    def _flush(self) -> None:
+        for name, writing in self._writings.items():
+            self._insist(name, writing.flush)
+        self._count_committed()
+
+    def _count_committed(self) -> None:
+        """Count the findings that every sink's cursor has passed."""
+        reached = [writing.cursors() for writing in self._writings.values()]
+        while self._uncommitted and all(_covers(cursors, self._uncommitted[0]) for cursors in reached):
+            committed(self._uncommitted.popleft(), self._clock.now_us())
 
     def _write(self, name: str, writing: Writing, findings: Findings) -> None:
         began = self._clock.monotonic()
@@ -125,3 +144,8 @@ class Writer:
             else:
                 metrics.sink_up.labels(name).set(1)
                 return
+
+
+def _covers(cursors: Mapping[int, Cursor], findings: Findings) -> bool:
+    reached = {partition: cursor.next_offset for partition, cursor in cursors.items()}
+    return all(reached.get(partition, -1) >= cursor.next_offset for partition, cursor in findings.cursors.items())

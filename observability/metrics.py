@@ -12,6 +12,11 @@ ENGINE = CollectorRegistry()
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
+LATENCY_MS = (
+    *(1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110, 120, 130, 140, 150, 175, 200, 250, 300, 400),
+    *(500, 750, 1_000, 1_500, 2_000, 2_500, 3_000, 5_000, 10_000, 30_000, 60_000),
+)
+
 # --- feeds: one row of labels for each exchange
 ticks_received = Counter("tickstream_feeds_ticks", "Trades read from an exchange.", ["exchange"], registry=FEEDS)
 frames_received = Counter("tickstream_feeds_frames", "Frames received from an exchange.", ["exchange"], registry=FEEDS)
@@ -94,9 +99,9 @@ sink_seconds = Histogram(
 )
 latency = Latencies(
     "tickstream_latency_seconds",
-    "Time of a tick to each stage from the one before; `total` from its receipt to the last sink's commit.",
-    SECONDS,
-    ("received", "appended", "drained", "scored", "committed", "total"),
+    "Time of a tick to each stage from the one before, and from its receipt to its score and to its last commit.",
+    tuple(milliseconds / 1000 for milliseconds in LATENCY_MS),
+    ("received", "appended", "drained", "scored", "committed", "received_to_scored", "received_to_committed"),
 )
 ENGINE.register(latency)
 for _stage in ("drain", "step", "submit"):
