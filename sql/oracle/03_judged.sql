@@ -16,4 +16,5 @@ FROM log
 JOIN keys USING ("partition", exchange, symbol)
 CROSS JOIN orderings
 CROSS JOIN LATERAL (SELECT ('1e' || coalesce(price_decimals_of[symbol], price_decimals))::DOUBLE AS unit)
-WHERE ts_event IS NOT NULL AND abs(round(price * unit)) < pow(2, 50); -- NaN is above every number.
+WHERE ts_event BETWEEN 0 AND 9007199254740991 AND coalesce(ts_received, 0) BETWEEN 0 AND 9007199254740991 -- Below 2^53.
+    AND abs(round(price * unit)) < pow(2, 50); -- NaN is above every number.

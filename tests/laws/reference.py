@@ -84,6 +84,8 @@ class Partition:
         order = self.rules[0]  # the settings of order are the same in every document
         if any(row[name] is None for name in ("exchange", "symbol", "ts_event", "price")):
             return
+        if not all(0 <= time < 2**53 for time in (row["ts_event"], row["ts_received"] or 0)):
+            return
         decimals = order["price_decimals_of"].get(row["symbol"], order["price_decimals"])
         x = units(row["price"], decimals)
         if x is None or abs(x) >= 2**50:

@@ -24,6 +24,10 @@ GAPS_US = (29_999_999, 30 * SECOND, 30_000_001, 45 * SECOND, 600 * SECOND)
 OFF_US = (*[0] * 8, -1, -1_000, -2 * SECOND, -2_000_001, -3 * SECOND, 2 * SECOND, 2_000_001, 3_600 * SECOND)
 MOVES = (*[1.0] * 6, 1.0001, 0.9999, 1.001, 0.999, 1.01, 0.97, 1.5, 0.5)
 ODD_PRICES = (None, float("nan"), float("inf"), float("-inf"), 0.0, -0.0, -5.0, 1e300, 2.0**50, 2.0**50 / 1e8, 1e-12)
+SPOILT = (
+    *(("exchange", None), ("symbol", None), ("ts_event", None)),
+    *(("ts_event", -1), ("ts_event", 2**53), ("ts_event", 2**62), ("ts_received", -1), ("ts_received", 2**53)),
+)
 ID_STEPS = (*[1] * 8, 5, 0, -1, -3, -1_000_000, -1_000_001, -5_000_000)
 
 
@@ -42,7 +46,7 @@ class Step:
     missing: int
     new_message: bool
     astray: bool
-    hole: str | None
+    spoilt: tuple[str, int | None] | None
 
 
 def _rarely(value: st.SearchStrategy[Any], otherwise: Any, one_in: int) -> st.SearchStrategy[Any]:
@@ -62,7 +66,7 @@ STEPS = st.builds(
     missing=st.sampled_from((*[0] * 6, 1, 7)),
     new_message=st.booleans(),
     astray=_rarely(st.just(True), False, 30),
-    hole=_rarely(st.sampled_from(("exchange", "symbol", "ts_event")), None, 60),
+    spoilt=_rarely(st.sampled_from(SPOILT), None, 60),
 )
 
 
@@ -98,7 +102,7 @@ def _random_steps(seed: int, rows: int, keys: Sequence[tuple[str, str]]) -> list
             missing=draw.choice((*[0] * 6, 1, 7)),
             new_message=draw.random() < 0.5,
             astray=rarely((True,), False, 30),
-            hole=rarely(("exchange", "symbol", "ts_event"), None, 60),
+            spoilt=rarely(SPOILT, None, 60),
         )
         for _ in range(rows)
     ]
@@ -142,7 +146,7 @@ def log_of(steps: Sequence[Step]) -> pl.DataFrame:
             "ts_appended": now,
             "ts_drained": now,
         }
-        rows.append(row if step.hole is None else row | {step.hole: None})
+        rows.append(row if step.spoilt is None else row | dict([step.spoilt]))
     return frame_of(rows)
 
 
