@@ -1,5 +1,5 @@
 """SQL lives here, not in Python strings.
 
 schema/ holds the migrations of the database in the order of their numbers, oracle/ the statements by which DuckDB
-recomputes a recording (storage/oracle.py).
+recomputes a recording (storage/oracle.py), query/ the views of a dataset (storage/query.py).
 """

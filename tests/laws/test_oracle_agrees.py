@@ -40,6 +40,26 @@ def test_the_oracle_follows_the_rules_through_a_long_log() -> None:
     assert {"open", "peak", "closed"} == set(anomalies["state"])
 
 
+def test_the_oracle_follows_the_rules_where_times_meet_their_limits() -> None:
+    """Every time is whole seconds or 1 us more, and so is every limit: each is met, and just passed, often."""
+    order = {"horizon_ms": 5_000, "late_ms": 2_000, "future_ms": 3_000}
+    spans = {"window_ms": 4_000, "quiet_ms": 3_000, "episode_ms_max": 6_000, "count_min": 2}
+    documents = [
+        strategies.document("spike", 1.0, **order, **spans, cooldown_ms=5_000),
+        strategies.document("slow", 0.5, **order, **spans | {"quiet_ms": 1_000, "window_ms": 10_000}),
+    ]
+    assert_agrees(limit_log(15_000), documents)
+
+
+def test_the_oracle_follows_the_rules_where_sums_pass_64_bits() -> None:
+    draw = random.Random(3)
+    prices = [sign * (1.1e7 + draw.random()) for sign in (1, -1, 1) for _ in range(9_000)]
+    log = keyed_log([(at // 50, "binance", price) for at, price in enumerate(prices)])
+    _, anomalies = assert_agrees(log, [strategies.document("spike", 2.5, window_ms=180, quiet_ms=20)])
+    beyond = [int(s) for s in anomalies["s"] if abs(int(s)) > 2**64]
+    assert min(beyond) < 0 < max(beyond)
+
+
 def assert_agrees(log: pl.DataFrame, documents: Sequence[Mapping[str, Any]]) -> tuple[pl.DataFrame, pl.DataFrame]:
     wanted = reference.score(log, documents)
     with oracle.opened() as opened:
@@ -95,3 +115,38 @@ def long_log(rows: int) -> pl.DataFrame:
             }
         )
     return strategies.frame_of(made)
+
+
+def limit_log(rows: int) -> pl.DataFrame:
+    draw = random.Random(17)
+    made, now_us = [], 0
+    price = 100.0
+    for _ in range(rows):
+        now_us += draw.choice((0, 0, 0, 1, 1)) * strategies.SECOND + draw.choice((0, 0, 0, 1))
+        now_us += draw.choice([0] * 60 + [3, 5, 24]) * strategies.SECOND
+        now_us -= now_us % strategies.SECOND > 1 and now_us % strategies.SECOND - draw.choice((0, 1))
+        price = draw.choice((price, price, 100.0, price * 1.01, price * 0.99))
+        made.append((now_us / 1_000, draw.choice(("binance", "coinbase", "kraken")), round(price, 4)))
+    return keyed_log(made, off_us=[draw.choice([0] * 6 + [-2 * strategies.SECOND, -2_000_001]) for _ in made])
+
+
+def keyed_log(ticks: Sequence[tuple[float, str, float]], off_us: Sequence[int] = ()) -> pl.DataFrame:
+    """A log of one symbol, from milliseconds, exchanges and prices; `off_us` sets event times off."""
+    times = [strategies.START_US - strategies.START_US % strategies.SECOND + round(ms * 1_000) for ms, _, _ in ticks]
+    rows = [
+        {
+            "partition": 0,
+            "offset": at,
+            "row": 0,
+            "exchange": exchange,
+            "symbol": "BTC-USDT",
+            "price": price,
+            "size": 1.0,
+        }
+        | {"ts_event": time + off, "ts_received": time, "trade_id": at, "missing": 0, "side": None}
+        | {"ts_appended": time, "ts_drained": time}
+        for at, ((_, exchange, price), time, off) in enumerate(
+            zip(ticks, times, off_us or [0] * len(times), strict=True)
+        )
+    ]
+    return strategies.frame_of(rows)
