@@ -39,9 +39,10 @@ class ExactlyOnce:
 
     def __init__(self, connect: Callable[[], Session]) -> None:
         self._connect = connect
-        self._session: Session | None = connect()
-        self._own = dict(self._session.cursors())
         self._tried: Mapping[int, Cursor] = {}
+        session, found = _connected(connect)
+        self._session: Session | None = session
+        self._own = dict(found)
 
     def cursors(self) -> Mapping[int, Cursor]:
         """As the destination holds them."""
@@ -71,11 +72,10 @@ class ExactlyOnce:
             session.close()
 
     def _reconnected(self) -> Session:
-        session = self._connect()
+        session, found = _connected(self._connect)
         try:
-            found = session.cursors()
             self._check_still_ours(found)
-        except BaseException:
+        except Superseded:
             session.close()
             raise
         self._session, self._own = session, dict(found)
@@ -84,9 +84,18 @@ class ExactlyOnce:
     def _check_still_ours(self, found: Mapping[int, Cursor]) -> None:
         """The cursors must stand where the last write left them, or where it meant to."""
         for partition in found.keys() | self._own.keys():
-            known = {_next(cursors, partition) for cursors in (self._own, self._tried)}
-            if _next(found, partition) not in known:
+            now = _next(found, partition)
+            if now != _next(self._own, partition) and now != _next(self._tried, partition, otherwise=-1):
                 raise Superseded(f"another engine has moved the cursor of partition {partition}")
+
+
+def _connected(connect: Callable[[], Session]) -> tuple[Session, Mapping[int, Cursor]]:
+    session = connect()
+    try:
+        return session, session.cursors()
+    except BaseException:
+        session.close()
+        raise
 
 
 def unwritten(findings: Findings, own: Mapping[int, Cursor]) -> Findings:
@@ -96,7 +105,7 @@ def unwritten(findings: Findings, own: Mapping[int, Cursor]) -> Findings:
         ticks=_above(findings.ticks, "offset", own),
         scores=_above(findings.scores, "offset", own),
         anomalies=_above(findings.anomalies, "at_offset", own),
-        parked=tuple(one for one in findings.parked if one.offset >= (_next(own, one.partition) or 0)),
+        parked=tuple(one for one in findings.parked if one.offset >= _next(own, one.partition)),
         cursors={
             partition: cursor
             for partition, cursor in findings.cursors.items()
@@ -116,5 +125,5 @@ def _above(rows: pl.DataFrame, offset: str, own: Mapping[int, Cursor]) -> pl.Dat
     return rows if kept.all() else rows.filter(kept)
 
 
-def _next(cursors: Mapping[int, Cursor], partition: int) -> int | None:
-    return cursors[partition].next_offset if partition in cursors else None
+def _next(cursors: Mapping[int, Cursor], partition: int, *, otherwise: int = 0) -> int:
+    return cursors[partition].next_offset if partition in cursors else otherwise

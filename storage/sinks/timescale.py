@@ -93,11 +93,11 @@ class _Session:
             # In the order of partitions, so that two engines cannot wait for each other.
             for partition, cursor in sorted(findings.cursors.items()):
                 self._move(partition, own.get(partition), cursor)
-            scores, odd_scores = _split(findings.scores, schema.SCORE, "ts_event")
-            anomalies, odd_anomalies = _split(findings.anomalies, schema.ANOMALY, "ts_onset")
+            scores, odd_scores = _split(findings.scores, schema.SCORE)
+            anomalies, odd_anomalies = _split(findings.anomalies, schema.ANOMALY)
             self._copy("scores", scores)
             self._copy("anomaly_states", anomalies)
-            self._copy("rejected", rows_of([*findings.parked, *odd_scores, *odd_anomalies]))
+            self._copy("rejected", _without_nul(rows_of([*findings.parked, *odd_scores, *odd_anomalies])))
             self._keep_rules(findings.rules)
             self._connection.commit()
         except dbapi.Error as error:
@@ -165,13 +165,11 @@ def _check_tables(connection: Any) -> None:
         raise Misconfigured(*problems)
 
 
-def _split(rows: pl.DataFrame, columns: pa.Schema, times: str) -> tuple[pl.DataFrame, list[Parked]]:
+def _split(rows: pl.DataFrame, columns: pa.Schema) -> tuple[pl.DataFrame, list[Parked]]:
     """Rows that PostgreSQL can hold, and messages with the others: no NUL in a text, no time before the calendar."""
-    held = (
-        ~pl.any_horizontal(pl.col("exchange", "symbol").str.contains("\0", literal=True))
-        & (pl.col(times).dt.timestamp("us") >= FIRST_US)
-    )  # fmt: skip
-    kept = rows.select(held).to_series()
+    no_nul = ~pl.col("exchange", "symbol").str.contains("\0", literal=True)
+    in_calendar = (pl.col(pl.Datetime).dt.timestamp("us") >= FIRST_US).fill_null(value=True)
+    kept = rows.select(pl.all_horizontal(no_nul, in_calendar)).to_series()
     if kept.all():
         return rows, []
     others = rows.filter(~kept).partition_by("partition", "offset", as_dict=True, maintain_order=True)
@@ -181,6 +179,11 @@ def _split(rows: pl.DataFrame, columns: pa.Schema, times: str) -> tuple[pl.DataF
         for (partition, offset), one in others.items()
     ]
     return rows.filter(kept), parked
+
+
+def _without_nul(rejected: pl.DataFrame) -> pl.DataFrame:
+    """A reason may cite what a stranger wrote."""
+    return rejected.with_columns(pl.col("reason").str.replace_all("\0", "\ufffd", literal=True))
 
 
 part: type[SinkRecipe] = Timescale

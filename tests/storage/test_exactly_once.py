@@ -13,7 +13,7 @@ from storage.exactly_once import ExactlyOnce, Session, unwritten
 from tests.storage.sinks.made import findings, parked
 
 END = 12
-FAULTS = ("none", "connect", "before", "after")  # "after": committed, and the answer lost.
+FAULTS = ("none", "connect", "cursors", "before", "after")  # "after": committed, and the answer lost.
 
 
 class Destination:
@@ -38,6 +38,9 @@ class _Session:
         self._at = at
 
     def cursors(self) -> Mapping[int, Cursor]:
+        if self._at.faults and self._at.faults[0] == "cursors":
+            self._at.faults.pop(0)
+            raise Unavailable("destination", "reset")
         return dict(self._at.held)
 
     def commit(self, findings: Findings, own: Mapping[int, Cursor]) -> None:
@@ -95,6 +98,27 @@ def test_a_cursor_moved_by_another_while_away_stops_the_sink() -> None:
     destination.held[0] = Cursor(4, b"another's")
     with pytest.raises(Superseded, match="partition 0"):
         sink.write(findings({0: (3, 5)}))
+    assert destination.open_sessions == 0
+
+
+@pytest.mark.parametrize("found", [{}, {0: Cursor(2)}, {0: Cursor(3), 1: Cursor(1)}])
+def test_cursors_lost_or_set_back_while_away_stop_the_sink(found: dict[int, Cursor]) -> None:
+    destination = Destination([])
+    sink = ExactlyOnce(destination.connect)
+    sink.write(findings({0: (0, 3)}))
+    destination.faults = ["before"]
+    with pytest.raises(Unavailable):
+        sink.write(findings({1: (0, 5)}))
+    destination.held = found
+    with pytest.raises(Superseded):
+        sink.write(findings({1: (0, 5)}))
+
+
+def test_a_session_whose_cursors_cannot_be_read_is_closed() -> None:
+    destination = Destination([])
+    destination.faults = ["cursors"]
+    with pytest.raises(Unavailable):
+        ExactlyOnce(destination.connect)
     assert destination.open_sessions == 0
 
 

@@ -155,20 +155,31 @@ class Cuts:
 
 
 def test_rows_that_postgresql_cannot_hold_are_set_aside_and_the_others_written(there: InPostgres) -> None:
-    made = findings({0: (0, 4)})
-    ancient = pl.when(pl.col("offset") == 2).then(-(2**63)).otherwise(pl.col("ts_event").dt.timestamp("us"))
-    hostile = pl.when(pl.col("offset") == 1).then(pl.lit("a\0b")).otherwise("symbol").alias("symbol")
-    scores = made.scores.with_columns(hostile, ancient.cast(pl.Datetime("us", "UTC")).alias("ts_event"))
+    made = findings({0: (0, 7)})
+    scores = made.scores.with_columns(
+        symbol=pl.when(pl.col("offset") == 1).then(pl.lit("a\0b")).otherwise("symbol"),
+        ts_event=_ancient("ts_event", pl.col("offset") == 2),
+    )
+    anomalies = made.anomalies.with_columns(ts_received=_ancient("ts_received", pl.col("at_offset") == 3))
+    strange = replace(parked(0, 3), reason="column a\0b")
     with there.recipe().open() as sink:
-        sink.write(replace(made, scores=scores, parked=(parked(0, 3),)))
+        sink.write(replace(made, scores=scores, anomalies=anomalies, parked=(strange,)))
     assert same_bits(there.read("scores"), scores.filter(~pl.col("offset").is_in([1, 2])))
+    assert same_bits(there.read("anomalies"), anomalies.filter(pl.col("at_offset") != 3))
     kept = there.parked()
     assert [(offset, reason[:10]) for _, offset, reason, _ in kept] == [
-        (1, "PostgreSQL"),
+        (1, "PostgreSQL"),  # The score,
+        (1, "PostgreSQL"),  # and the anomaly that began there.
         (2, "PostgreSQL"),
-        (3, "not_arrow:"),
+        (3, "column a\ufffdb"),
     ]
-    assert same_bits(pa.ipc.open_stream(kept[0][3]).read_all(), scores.filter(pl.col("offset") == 1))
+    assert same_bits(pa.ipc.open_stream(kept[2][3]).read_all(), scores.filter(pl.col("offset") == 2))
+
+
+def _ancient(name: str, where: pl.Expr) -> pl.Expr:
+    """The earliest time that Arrow can tell."""
+    us = pl.when(where).then(-(2**63)).otherwise(pl.col(name).dt.timestamp("us"))
+    return us.cast(pl.Datetime("us", "UTC")).alias(name)
 
 
 def test_the_view_shows_the_newest_state_of_each_anomaly(there: InPostgres) -> None:
