@@ -6,12 +6,15 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 log = logging.getLogger(__name__)
+
+Registry: TypeAlias = CollectorRegistry
+"""The metrics of one port."""
 
 Checks = Mapping[str, Callable[[], bool]]
 """Each with a name; all must hold."""
@@ -24,9 +27,7 @@ class PortTaken(Exception):
 
 
 @contextmanager
-def serving(
-    host: str, port: int, registry: CollectorRegistry, live: Checks, ready: Checks, version: str
-) -> Iterator[int]:
+def serving(host: str, port: int, registry: Registry, live: Checks, ready: Checks, version: str) -> Iterator[int]:
     """Serve on a thread of its own; gives the port (any free one for 0). Raises PortTaken."""
 
     class Handler(_Handler):
@@ -59,7 +60,7 @@ def _checked(checks: Checks) -> tuple[int, str, str]:
 
 class _Handler(BaseHTTPRequestHandler):
     answers: ClassVar[Mapping[str, Callable[[], tuple[int, str, str]]]]
-    metrics: ClassVar[CollectorRegistry]
+    metrics: ClassVar[Registry]
     timeout = _CLIENT_TIMEOUT_S
 
     def do_GET(self) -> None:

@@ -5,6 +5,7 @@ the partition of its number, rules in partition 0.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from typing import Any, Final
 
 import msgspec
@@ -13,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from engine.batch import Cursor
 from engine.errors import Misconfigured
 from engine.settings import Bus
-from storage.bus.client import ANSWER_SECONDS, END
+from storage.bus.client import ANSWER_SECONDS, END, consumer_config
 from storage.bus.reading import Span, spans
 from storage.bus.topics import topic
 
@@ -26,6 +27,12 @@ def records(cursors: Mapping[int, Cursor], rules: Mapping[str, str]) -> Iterator
         yield 0, f"rules:{digest}".encode(), settings.encode()
     for partition, cursor in cursors.items():
         yield partition, f"partition:{partition}".encode(), msgspec.json.encode(cursor)
+
+
+def read(bus: Bus) -> tuple[dict[int, Cursor], dict[str, str]]:
+    """The cursors and the rules in the topic, over a connection of its own. Raises as `read_cursors` does."""
+    with closing(Consumer(consumer_config(bus.kafka))) as consumer:
+        return read_cursors(consumer, bus), read_rules(consumer, bus)
 
 
 def read_cursors(consumer: Consumer, bus: Bus) -> dict[int, Cursor]:

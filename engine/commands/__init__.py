@@ -6,6 +6,10 @@ In reading order:
 - processes.py: `feed` and `engine`, the two processes of a cluster
 - simulate.py: the simulated exchanges alone
 - score.py: the engine's own step over tick files
+- capture.py: a topic into tick files
+- replay.py: the proof, and how its outcome is told
+- query.py: a person's SQL over a data directory
+- database.py: the database's address and its schema
 - doctor.py: what is wrong with a set-up and how to mend it
 - wiring.py: parts made from settings
 - feeding.py: the feeds' event loop in a thread

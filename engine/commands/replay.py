@@ -1,19 +1,16 @@
 """The proof: which rows to hold against which log, and how the outcome is told."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 
 import msgspec
 import pyarrow as pa
-from confluent_kafka import Consumer
 
 from engine import schema
 from engine.commands.database import dsn_of
 from engine.errors import Misconfigured
 from engine.settings import Bus, Settings
 from storage import progress, recording, stored
-from storage.bus.client import consumer_config
 from storage.bus.reading import read_topic
 from storage.replay import Report
 from storage.replay import replay as prove
@@ -55,9 +52,8 @@ def _files(paths: Sequence[Path]) -> list[Path]:
 
 def _in_topics(bus: Bus) -> Stored:
     """The topics of scores and anomalies as far as they are committed."""
-    with closing(Consumer(consumer_config(bus.kafka))) as consumer:
-        next_offsets = {at: cursor.next_offset for at, cursor in progress.read_cursors(consumer, bus).items()}
-        rules = progress.read_rules(consumer, bus)
+    cursors, rules = progress.read(bus)
+    next_offsets = {at: cursor.next_offset for at, cursor in cursors.items()}
     scores, anomalies = (
         _reader(bus, name, kind) for name, kind in (("scores", schema.SCORE), ("anomalies", schema.ANOMALY))
     )

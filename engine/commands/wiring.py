@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry
-
 from engine import parts
 from engine.detectors import Detector
 from engine.errors import Misconfigured
@@ -42,7 +40,7 @@ def state_from(settings: Settings) -> State:
 
 @contextmanager
 def health_of(
-    settings: Settings, port_name: str, registry: CollectorRegistry, live: health.Checks, ready: health.Checks
+    settings: Settings, port_name: str, registry: health.Registry, live: health.Checks, ready: health.Checks
 ) -> Iterator[None]:
     """Serve a process's health on the port that `metrics.<port_name>` names. Raises Misconfigured where it is taken."""
     port: int = getattr(settings.metrics, port_name)

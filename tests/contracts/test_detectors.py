@@ -1,0 +1,117 @@
+"""What every file in engine/detectors/ keeps to: the protocol, and SQL that two engines run to the same bits."""
+
+import importlib
+import math
+import random
+from typing import Any
+
+import duckdb
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+from msgspec import NODEFAULT
+
+from engine import parts
+from engine.detectors import Detector
+from engine.errors import Misconfigured
+from engine.rules import Rule, rules_of
+from engine.window import Window
+
+NEEDED: dict[str, dict[str, Any]] = {"zscore": {"window_ms": 60_000, "threshold": 2.3}}
+"""For each detector the settings that have no default."""
+
+NAMES = parts.names("engine.detectors")
+pytestmark = pytest.mark.parametrize("use", NAMES)
+
+
+def detector(use: str, **changes: Any) -> Detector:
+    loaded: Detector = parts.load("engine.detectors", {"use": use, **NEEDED[use], **changes}, "detectors.it")
+    return loaded
+
+
+def rule(use: str) -> Rule:
+    return rules_of(
+        {"it": detector(use)}, future_ms=5_000, late_ms=5_000, price_decimals=8, price_decimals_of={}
+    ).rules[0]
+
+
+def rows() -> pl.DataFrame:
+    """What windows may hold: ordinary numbers, and odd ones beside each other."""
+    draw = random.Random(7)
+    odd = (None, math.inf, -math.inf, 0.0, -0.0, 5e-324, 1.7976931348623157e308)
+    columns = {
+        name: [draw.choice(odd) if draw.random() < 0.2 else draw.gauss(0, 3) for _ in range(10_000)]
+        for name in ("price", "size", "n", "mean", "std", "z")
+    }
+    columns["n"] = [draw.randrange(1_000) for _ in range(10_000)]
+    return pl.DataFrame(columns)
+
+
+def scored(use: str, frame: pl.DataFrame) -> list[float | None]:
+    """As the engine does; null where it is NaN."""
+    found = rule(use).score(frame.get_columns())
+    return [None if math.isnan(each) else each for each in found.tolist()]
+
+
+def test_its_file_names_a_part_and_says_what_it_costs(use: str) -> None:
+    file = importlib.import_module(f"engine.detectors.{use}")
+    assert "Cost: " in (file.__doc__ or "")
+    assert isinstance(detector(use), file.part)
+
+
+def test_it_is_frozen(use: str) -> None:
+    with pytest.raises(AttributeError):
+        detector(use).count_min = 1  # type: ignore[misc]
+
+
+def test_it_refuses_a_key_that_it_does_not_know(use: str) -> None:
+    with pytest.raises(Misconfigured, match=r"detectors\.it\.cout_min: no such setting; did you mean count_min\?"):
+        detector(use, cout_min=1)
+
+
+@pytest.mark.parametrize("name", ["count_min", "move_bps_min", "quiet_ms", "episode_ms_max", "cooldown_ms"])
+def test_it_bounds_what_every_detector_has(use: str, name: str) -> None:
+    with pytest.raises(Misconfigured, match=rf"detectors\.it\.{name}: expected `(int|float)` >= "):
+        detector(use, **{name: -1})
+
+
+def test_settings_without_a_default_are_those_that_every_section_must_give(use: str) -> None:
+    fields = msgspec.structs.fields(importlib.import_module(f"engine.detectors.{use}").part)
+    assert {field.name for field in fields if field.default is NODEFAULT} == NEEDED[use].keys()
+
+
+def test_it_measures_one_window_of_the_price(use: str) -> None:
+    (window,) = detector(use, window_ms=1_234).windows()
+    assert window == Window("price", span_ms=1_234)
+
+
+def test_it_says_the_same_twice(use: str) -> None:
+    assert detector(use) == detector(use)
+    assert detector(use).score() == detector(use).score()
+
+
+def test_the_engine_and_duckdb_find_the_same_bits(use: str) -> None:
+    frame = rows()
+    with duckdb.connect() as database:
+        database.register("measured", frame.to_arrow())
+        sql = f"select ({detector(use).score()})::double from measured"
+        told = [row[0] for row in database.sql(sql).fetchall()]
+    wanted = [None if each is None or math.isnan(each) else each for each in told]
+    assert len({*wanted}) > 1_000
+    assert scored(use, frame) == wanted
+
+
+def test_no_score_is_negative_and_none_is_told_without_z(use: str) -> None:
+    frame = rows()
+    found = scored(use, frame)
+    assert all(each is None or each >= 0 for each in found)
+    assert all(each is None for each, z in zip(found, frame["z"], strict=True) if z is None)
+
+
+def test_a_score_does_not_fall_as_the_price_moves_away(use: str) -> None:
+    z = np.sort(np.random.default_rng(3).exponential(4, 1_000))
+    for sign in (1, -1):
+        frame = pl.DataFrame({"z": z * sign}).with_columns(price=100.0, size=1.0, n=100, mean=100.0, std=1.0)
+        found = scored(use, frame.select("price", "size", "n", "mean", "std", "z"))
+        assert found == sorted(each for each in found if each is not None)
