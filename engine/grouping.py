@@ -32,7 +32,7 @@ def grouped(key: Ints) -> Groups:
     starts = np.ones(len(key), np.bool_)
     np.not_equal(inside[1:], inside[:-1], out=starts[1:])
     first = np.flatnonzero(starts)
-    counts = np.diff(first, append=len(key))
+    counts = np.append(first[1:], len(key)) - first
     return Groups(order, inside[first], first, counts, np.repeat(np.arange(len(first)), counts))
 
 

@@ -19,6 +19,8 @@ _WORD = 2.0**64
 _HALF_WORD = 2.0**32
 _FITS = 2.0**62
 """Products and sums below this bound stay in one signed word, whatever float64 rounding did to the bound."""
+_ESTIMABLE = 2.0**113
+"""Up to it float64, right to one part in 2^51, is near enough to find the high word."""
 
 
 class Int128(NamedTuple):
@@ -65,9 +67,9 @@ class Int128(NamedTuple):
 
     def to_float(self) -> Floats:
         """Each value as sign x (high x 2^64 + low) of its magnitude, each word rounded to float64 by itself."""
-        one_word = self.low.view(np.int64)
-        if (self.high == one_word >> 63).all():
-            return one_word.astype(np.float64)  # The same bits in a quarter of the time.
+        words = self.words()
+        if words is not None:
+            return words.astype(np.float64)  # The same bits in a quarter of the time.
         size = self.magnitude() if (self.high < 0).any() else self
         signed: Floats = np.copysign(size.high * _WORD + _rounded(size.low), self.high)
         return signed
@@ -78,6 +80,11 @@ class Int128(NamedTuple):
         low = (self.low ^ flip.view(np.uint64)) - flip.view(np.uint64)
         return Int128((self.high ^ flip) + ((low == 0) & (flip < 0)), low)
 
+    def words(self) -> Ints | None:
+        """The values as signed words; None where one of them does not fit."""
+        words = self.low.view(np.int64)
+        return words if np.array_equal(self.high, words >> 63) else None
+
     def to_ints(self) -> list[int]:
         """Python's own integers."""
         return [(high << 64) + low for high, low in zip(self.high.tolist(), self.low.tolist(), strict=True)]
@@ -87,7 +94,16 @@ def product(a: Ints, b: Ints, bound: float) -> Int128:
     """The product row by row; `bound` is any number not below the largest |a x b|."""
     if bound < _FITS:
         return Int128.of(a * b)
-    return Int128.of(a).times(b)
+    if bound > _ESTIMABLE:
+        return Int128.of(a).times(b)
+    low = a * b
+    estimate = a.astype(np.float64)
+    estimate *= b
+    estimate -= low
+    estimate /= _WORD
+    high = np.rint(estimate, out=estimate).astype(np.int64)
+    high += low >> 63  # The estimate took `low` with its sign.
+    return Int128(high, low.view(np.uint64))
 
 
 def squares(values: Ints) -> Int128:
@@ -117,8 +133,8 @@ def running_sum128(values: Int128) -> Int128:
 
 
 def _rounded(words: Words) -> Floats:
-    """Each word as the nearest float64: both halves are exact, their sum is rounded once. numpy's own cast is slower."""
-    high, low = ((half.view(np.int64)).astype(np.float64) for half in (words >> _HALF, words & _LOW_HALF))
+    """Each word as the nearest float64, faster than by numpy's cast: halves are exact, their sum is rounded once."""
+    high, low = (half.view(np.int64).astype(np.float64) for half in (words >> _HALF, words & _LOW_HALF))
     nearest: Floats = high * _HALF_WORD + low
     return nearest
 

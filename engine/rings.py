@@ -12,6 +12,8 @@ from engine.int128 import Ints
 
 SIZE_MIN = 16
 _POOL_MIN = 1 << 12
+_FAN = 8
+_STRIDES = np.arange(1, _FAN + 1)
 
 
 class Rings:
@@ -71,24 +73,23 @@ class Rings:
     def first_after(self, name: str, keys: Ints, start: Ints, limit: Ints) -> Ints:
         """For each key the first ordinal from `start` on whose value is above `limit`, `head` where none is.
 
-        Values never fall along a ring. Steps double from `start`, then halve, so the work follows the distance gone.
+        Values never fall along a ring. Strides grow from 1, then shrink, so the work follows the distance gone.
         """
-        head = self.head[keys]
-        low, stride = start.copy(), np.ones(len(keys), np.int64)
-        while True:
-            probe = np.minimum(low + stride, head) - 1
-            passed = (low < head) & (self.at(name, keys, probe) <= limit)
-            if not passed.any():
-                break
-            low = np.where(passed, probe + 1, low)
-            stride += np.where(passed, stride, 0)
-        high = np.minimum(low + stride - 1, head)
-        while (open_ := low < high).any():
-            middle = (low + high) >> 1
-            passed = open_ & (self.at(name, keys, middle) <= limit)
-            low = np.where(passed, middle + 1, low)
-            high = np.where(open_ & ~passed, middle, high)
+        low, stride = start.copy(), 1
+        while (self._stride(name, keys, low, stride, limit) == _FAN).any():
+            stride *= _FAN
+        while stride > 1:
+            stride //= _FAN
+            self._stride(name, keys, low, stride, limit)
         return low
+
+    def _stride(self, name: str, keys: Ints, low: Ints, stride: int, limit: Ints) -> Ints:
+        """Move `low` on by up to _FAN strides over values not above the limit; by how many, for each key."""
+        probe, head = low[:, None] + _STRIDES * stride, self.head[keys][:, None]
+        values = self.at(name, keys[:, None], np.minimum(probe, head) - 1)
+        passed: Ints = ((probe <= head) & (values <= limit[:, None])).sum(axis=1)
+        low += passed * stride
+        return passed
 
     def _places(self, key: Ints, ordinals: Ints) -> NDArray[np.int64]:
         places: Ints = self._base[key] + (ordinals & (self._size[key] - 1))

@@ -166,9 +166,7 @@ class PriceWindows:
 
         # The row itself is in these sums; about its own price it adds nothing.
         n = ordinals - (start - gone_first)[group] - out
-        x, held = rows.x, n + 1
-        s = sum_x.minus(product(x, held, float(np.abs(x).max(initial=0)) * float(held.max(initial=0))))
-        q = sum_xx.minus(sum_x.plus(s).times(x))
+        s, q = _shifted(sum_x, sum_xx, rows.x, n + 1)
         return Baseline(rows.key, ordinals, n, s, q, missing)
 
 
@@ -188,6 +186,15 @@ def statistics(baseline: Baseline, x: Ints, scale: Floats, *, inclusive: bool) -
         variance[n < 2] = np.nan
         root = np.sqrt(variance)
         return n, (x + m) / scale, root / scale, -m / root
+
+
+def _shifted(sum_x: Int128, sum_xx: Int128, x: Ints, held: Ints) -> tuple[Int128, Int128]:
+    """Sums of (x_i - x) and (x_i - x)^2 from those of x_i and x_i^2 over `held` rows."""
+    x_max = float(np.abs(x).max(initial=0))
+    s = sum_x.minus(product(x, held, x_max * float(held.max(initial=0))))
+    both = sum_x.plus(s)
+    words = both.words()
+    return s, sum_xx.minus(both.times(x) if words is None else product(words, x, x_max * 2.0**63))
 
 
 class _Edge:
