@@ -9,6 +9,7 @@ import msgspec
 from engine import settings
 from engine.clock import SystemClock
 from engine.commands.stopping import on_signal
+from engine.errors import Misconfigured
 from storage import capture as storage_capture
 from storage.bus.kafka_source import KafkaSource
 from storage.recipes import sinks
@@ -17,7 +18,12 @@ _WAIT_MS = 200
 
 
 def capture(settings: settings.Settings, out: Path, *, to_end: bool) -> int:
-    """Write the tick topic into `out` until a signal, or `to_end`; the rows taken."""
+    """Write the tick topic into `out` until a signal, or `to_end`; the rows taken.
+
+    Raises Misconfigured where an engine keeps its dataset there: its cursors are of another log.
+    """
+    if (out / "scores").exists():
+        raise Misconfigured(f"{out}: holds an engine's dataset; name another folder with --out")
     stop = threading.Event()
     into = msgspec.structs.replace(settings, data=msgspec.structs.replace(settings.data, dir=str(out)))
     files = sinks(("parquet",), into)["parquet"]

@@ -124,9 +124,9 @@ COMMENT ON COLUMN tickstream.anomaly_states.ts_drained    IS 'When the engine to
 COMMENT ON COLUMN tickstream.anomaly_states.ts_scored     IS 'When the engine made this row.';
 
 CREATE VIEW tickstream.anomalies AS
-  SELECT DISTINCT ON ("partition", "offset", "row", exchange, symbol, detector, revision) *
+  SELECT DISTINCT ON ("partition", "offset", "row", exchange, symbol, detector) *
   FROM tickstream.anomaly_states
-  ORDER BY "partition", "offset", "row", exchange, symbol, detector, revision, at_offset DESC, at_row DESC;
+  ORDER BY "partition", "offset", "row", exchange, symbol, detector, revision DESC;
 
 COMMENT ON VIEW tickstream.anomalies IS 'The newest state of each anomaly; columns as in tickstream.anomaly_states.';
 

@@ -60,7 +60,8 @@ def _config(bus: settings.Bus, name: str) -> dict[str, str]:
     config = {"max.message.bytes": str(bus.kafka.message_bytes_max)}
     if name == "ticks":
         return config | {"retention.ms": str(bus.kafka.retention_ms)}
-    return config | ({"cleanup.policy": "compact"} if name == "progress" else {})
+    # Only closed segments are compacted.
+    return config | ({"cleanup.policy": "compact", "segment.ms": "3600000"} if name == "progress" else {})
 
 
 def _partitions_once_known(admin: AdminClient, bus: settings.Bus) -> dict[str, int]:

@@ -243,3 +243,13 @@ def _as(user: str, dsn: str) -> str:
 def _at(port: int, dsn: str) -> str:
     parts = urlsplit(dsn)
     return urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition(':')[0]}:{port}"))
+
+
+def test_the_view_shows_the_newest_state_of_each_anomaly(there: InPostgres) -> None:
+    opened = findings({0: (0, 10)}).anomalies
+    closed = opened.with_columns(pl.col("revision") + 1, state=pl.lit("closed"))
+    with there.recipe().open() as sink:
+        sink.write(replace(findings({0: (0, 10)}), anomalies=pl.concat([closed, opened])))
+    shown = schema.frame(there.ask('SELECT "offset", "row", detector, revision, state FROM tickstream.anomalies'))
+    assert shown.height == opened.height
+    assert shown["state"].unique().to_list() == ["closed"]
