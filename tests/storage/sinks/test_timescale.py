@@ -193,3 +193,51 @@ def test_the_view_shows_the_newest_state_of_each_anomaly(there: InPostgres) -> N
     newest = states.group_by(identity).agg(pl.col("revision").max())
     assert shown.sort(identity).rows() == newest.sort(identity).rows()
     assert shown.height < states.height
+
+
+def test_a_wrong_password_is_a_setting_to_mend_and_is_never_shown(there: InPostgres, tmp_path: Path) -> None:
+    there.run("CREATE ROLE locked LOGIN PASSWORD 'right'")
+    hba = Path(there.ask("SELECT current_setting('hba_file') AS file").to_pylist()[0]["file"])
+    if not hba.is_file():
+        pytest.skip("the server's pg_hba.conf is not here")
+    before = hba.read_text("utf-8")
+    hba.write_text(f"host all locked 127.0.0.1/32 scram-sha-256\n{before}", "utf-8")
+    there.run("SELECT pg_reload_conf()")
+    try:
+        secret = tmp_path / "dsn"
+        secret.write_text(f"{_as('locked:wr0ng', there.dsn)}\n", "utf-8")
+        while _asks_no_password(there.dsn):  # The server reads its file a moment later.
+            time.sleep(0.05)
+        with pytest.raises(Misconfigured, match="password authentication failed") as raised:
+            recipe("", dsn_file=str(secret)).open().__enter__()
+        assert "wr0ng" not in str(raised.value)
+        secret.write_text(_as("locked:right", there.dsn), "utf-8")
+        with pytest.raises(Unavailable, match="permission denied"), recipe("", dsn_file=str(secret)).open():
+            pass
+    finally:
+        hba.write_text(before, "utf-8")
+        there.run("SELECT pg_reload_conf()")
+        there.run("DROP ROLE locked")
+
+
+def test_columns_are_those_of_the_schema(there: InPostgres) -> None:
+    for table, columns in (("scores", schema.SCORE), ("anomaly_states", schema.ANOMALY)):
+        assert there.ask(f"SELECT * FROM tickstream.{table}").column_names == columns.names
+
+
+def _asks_no_password(dsn: str) -> bool:
+    try:
+        connections.connect(_as("locked", dsn)).close()
+    except Misconfigured:
+        return False
+    return True
+
+
+def _as(user: str, dsn: str) -> str:
+    parts = urlsplit(dsn)
+    return urlunsplit(parts._replace(netloc=f"{user}@{parts.netloc.rpartition('@')[2]}"))
+
+
+def _at(port: int, dsn: str) -> str:
+    parts = urlsplit(dsn)
+    return urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition(':')[0]}:{port}"))
