@@ -118,8 +118,10 @@ def test_the_end_is_reached_after_a_stop_where_that_is_wanted() -> None:
 
 
 def test_turns_keep_their_beat_and_a_full_batch_does_not_wait() -> None:
-    full = batches(3, rows=LOOP.rows_max)
-    assert turned(ListSource([*full, *batches(1)]), MemorySink(), turns=3) == [0.001] * 3
+    # rows    10   10   10    1         only after the one is there time to wait
+    sink, last = MemorySink(), batch(log(tick(30), first_offset=30))
+    assert turned(ListSource([*batches(3, rows=LOOP.rows_max), last]), sink) == [0.001]
+    assert offsets(sink) == list(range(31))
 
 
 def test_a_log_out_of_reach_is_asked_again_at_the_next_turn(caplog: pytest.LogCaptureFixture) -> None:

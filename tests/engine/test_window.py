@@ -103,9 +103,9 @@ def test_bounds_of_a_baseline_have_their_place_in_the_log() -> None:
 
 @pytest.mark.parametrize("x", [UNITS_MAX - 1, 1 - UNITS_MAX])
 def test_the_largest_prices_leave_the_sums_exact(x: int) -> None:
-    prices = [x, -x] * 2_000
-    found = PriceWindows((10_000_000,)).measure(ticks(range(4_000), prices))[10_000_000]
-    for at in (1, 2, 1_999, 3_999):
+    prices = [x] * 10_000 + [-x] * 2_000  # Their running sum passes 2^63.
+    found = PriceWindows((10_000_000,)).measure(ticks(range(12_000), prices))[10_000_000]
+    for at in (1, 9_999, 10_000, 11_999):
         deltas = [each - prices[at] for each in prices[:at]]
         assert found.s.take(slice(at, at + 1)).to_ints() == [sum(deltas)]
         assert found.q.take(slice(at, at + 1)).to_ints() == [sum(delta * delta for delta in deltas)]

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import NoReturn, Self
 
 import pytest
 
@@ -45,11 +45,17 @@ def submit_without_end(writing: Writer) -> NoReturn:
 
 
 class StuckSink(MemorySink):
-    """Takes nothing until it is let go."""
+    """Takes nothing until it is let go, at the latest when the test is over."""
 
     def __init__(self) -> None:
         super().__init__()
         self.reached, self.go = threading.Event(), threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.go.set()
 
     def write(self, findings: Findings) -> None:
         self.reached.set()
@@ -134,8 +140,7 @@ def test_a_close_that_takes_too_long_raises_the_sinks_error() -> None:
 
 
 def test_a_full_queue_makes_submit_wait() -> None:
-    stuck = StuckSink()
-    with writer(stuck, batches_waiting_max=2) as writing:
+    with writer(stuck := StuckSink(), batches_waiting_max=2) as writing, stuck:
         writing.submit(findings(0))
         stuck.reached.wait()  # The first is being written; two more may wait.
         writing.submit(findings(1))
