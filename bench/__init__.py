@@ -2,6 +2,7 @@
 
 - ticks.py: the seeded workload
 - rolling.py: the baseline, rolling expressions of Polars
+- windows.py: what is measured of the core
 - cpu.py: CPU time of two rivals in turn
 - conftest.py: the machine and the figures, printed with every run
 - test_step.py: what a micro-batch costs, stage by stage

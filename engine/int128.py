@@ -108,10 +108,7 @@ def product(a: Ints, b: Ints, bound: float) -> Int128:
 
 def squares(values: Ints) -> Int128:
     """The squares of values below 2^50 in magnitude."""
-    low = values * values
-    a, b = values >> 25, values & 0x1FF_FFFF  # values = a x 2^25 + b also where a is negative
-    high = (a * a + ((2 * a * b + (b * b >> 25)) >> 25)) >> 14
-    return Int128(high, low.view(np.uint64))
+    return product(values, values, 2.0**100)
 
 
 def running_sum(values: Ints, bound: float) -> Int128:

@@ -246,7 +246,7 @@ def _rank(group: Ints, t: Ints, asked_group: Ints, asked_t: Ints) -> Ints:
         t, asked_t = np.searchsorted(times, t), np.searchsorted(times, asked_t, "right") - 1
         low, width = 0, len(times) + 1
     at = group * width + (t - low)
-    asked = asked_group * width + np.clip(asked_t - low, -1, width - 2)
+    asked = asked_group * width + np.minimum(np.maximum(asked_t - low, -1), width - 2)
     # One stable sort merges two sorted runs in linear time; of equals, those of `at` come first.
     merged = np.argsort(np.concatenate((at, asked)), kind="stable")
     rank: Ints = np.flatnonzero(merged >= len(at)) - np.arange(len(asked))
