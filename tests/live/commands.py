@@ -45,7 +45,7 @@ class Command:
             return self.process.wait(GIVE_UP_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            raise AssertionError(f"{self.process.args} did not end; it said:\n{self.err[-4000:]}") from None
+            raise AssertionError(f"{self.process.args!r} did not end; it said:\n{self.err[-4000:]}") from None
 
     def close(self) -> None:
         """Make sure that it is gone."""
@@ -73,6 +73,6 @@ def eventually(command: Command, holds: Callable[[], bool]) -> None:
     """Wait until it holds, while the command runs."""
     give_up = time.monotonic() + GIVE_UP_S
     while not holds():
-        assert command.process.poll() is None, f"{command.process.args} has ended; it said:\n{command.err[-4000:]}"
-        assert time.monotonic() < give_up, f"in vain; {command.process.args} said:\n{command.err[-4000:]}"
+        assert command.process.poll() is None, f"{command.process.args!r} has ended; it said:\n{command.err[-4000:]}"
+        assert time.monotonic() < give_up, f"in vain; {command.process.args!r} said:\n{command.err[-4000:]}"
         time.sleep(0.2)
