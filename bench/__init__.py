@@ -8,5 +8,5 @@
 - test_step.py: what a micro-batch costs, stage by stage
 - test_windows.py: gates of windows and z against Polars over the whole log, and over tail and batch
 
-README.md has the method and a run's figures. `pytest bench` runs it all.
+README.md has the method and a run's figures. `make bench` runs it all.
 """
