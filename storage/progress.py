@@ -4,6 +4,7 @@ Keys are `partition:<number>` and `rules:<digest>`, values a cursor as JSON and 
 the partition of its number, rules in partition 0.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any, Final
@@ -12,12 +13,13 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from engine.batch import Cursor
-from engine.errors import Misconfigured
+from engine.errors import Misconfigured, Unavailable
 from engine.settings import Bus
 from storage.bus.client import ANSWER_SECONDS, END, consumer_config
 from storage.bus.reading import Span, spans
 from storage.bus.topics import topic
 
+_LOOK_SECONDS: Final = 0.05
 _REACH: Final = 16  # Messages looked at from the end first; then ever more.
 
 
@@ -42,9 +44,23 @@ def read_cursors(consumer: Consumer, bus: Bus) -> dict[int, Cursor]:
     missing or holds something else; KafkaException where a broker stops answering in the middle.
     """
     name = topic(bus, "progress")
-    there = spans(consumer, name, range(bus.partitions))
+    there = _settled(consumer, name, bus)
     values = {partition: _newest(consumer, name, partition, span) for partition, span in there.items()}
     return {partition: _decoded(value, name, partition) for partition, value in values.items() if value is not None}
+
+
+def _settled(consumer: Consumer, name: str, bus: Bus) -> dict[int, Span]:
+    """What is committed, once every transaction has ended that has written by now: seen a moment after its commit."""
+    with closing(Consumer(consumer_config(bus.kafka) | {"isolation.level": "read_uncommitted"})) as unsettled:
+        written = spans(unsettled, name, range(bus.partitions))
+    give_up = time.monotonic() + ANSWER_SECONDS
+    while True:
+        there = spans(consumer, name, range(bus.partitions))
+        if all(there[partition].end >= span.end for partition, span in written.items()):
+            return there
+        if time.monotonic() > give_up:
+            raise Unavailable("kafka", f"a transaction on {name} does not end")
+        time.sleep(_LOOK_SECONDS)
 
 
 def read_rules(consumer: Consumer, bus: Bus) -> dict[str, str]:

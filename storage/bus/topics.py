@@ -61,7 +61,7 @@ def _config(bus: settings.Bus, name: str) -> dict[str, str]:
     if name == "ticks":
         return config | {"retention.ms": str(bus.kafka.retention_ms)}
     # Only closed segments are compacted.
-    return config | ({"cleanup.policy": "compact", "segment.ms": "3600000"} if name == "progress" else {})
+    return config | ({"cleanup.policy": "compact"} if name == "progress" else {})
 
 
 def _partitions_once_known(admin: AdminClient, bus: settings.Bus) -> dict[str, int]:
