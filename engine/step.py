@@ -9,7 +9,8 @@ import polars as pl
 from engine import progress, schema
 from engine.batch import Cursor, Findings, TickBatch
 from engine.columns import ints
-from engine.episodes import Episodes, Flag, Raised, Rows, Trail
+from engine.episodes import Episodes, Raised, Rows, Trail
+from engine.errors import Misconfigured
 from engine.int128 import Ints
 from engine.order import Judged, Mask, Order
 from engine.rules import Rules
@@ -58,6 +59,11 @@ class State:
     def begin(self, number: int, first_offset: int) -> None:
         """Take a partition up from its first message on."""
         scored_from, trails = self._from_the_start.pop(number, (first_offset, []))
+        if first_offset > scored_from:
+            raise Misconfigured(
+                f"the log of partition {number} begins at {first_offset}, above the cursor {scored_from}: what lay "
+                "between is lost; restore it, or begin with a new bus.prefix and data.dir"
+            )
         self._open(number, scored_from, trails, progress.snapshot(first_offset))
 
     def _open(self, number: int, scored_from: int, trails: list[Trail], oldest: progress.Snapshot) -> None:
@@ -122,15 +128,14 @@ def _score(
     state: State, ticks: pl.DataFrame, judged: Judged, found: Mapping[int, Baseline], now_us: int
 ) -> tuple[pl.DataFrame, list[Raised]]:
     """The rows of SCORE of all rules, and the flags in log order."""
-    rows, raised = [], []
+    rows: list[pl.DataFrame] = []
+    raised: list[Raised] = []
     for rule in state.rules.rules if len(ticks) else ():
         accepted = Accepted(ticks, judged, found[rule.window_ms])
         scored = score(rule, accepted, now_us)
         rows.append(scored.rows)
         if len(scored.flagged):
-            for flag in flags(rule, accepted, scored, state.windows).to_dicts():
-                at, exchange, symbol = (flag.pop(name) for name in ("at", "exchange", "symbol"))
-                raised.append(Raised(at, exchange, symbol, rule, Flag(**flag)))
+            raised += flags(rule, accepted, scored, state.windows)
     raised.sort(key=lambda each: each.at)  # Stable: of one row, the flags of earlier rules come first.
     return pl.concat(rows) if rows else _SCORE_NONE, raised
 

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 
@@ -18,10 +19,11 @@ def scored(*rows: Row, **changes: Any) -> Scored:
 
 
 def flagged(*rows: Row, **changes: Any) -> pl.DataFrame:
-    """The flags as an episode gets them."""
+    """The flags as an episode gets them, one row each."""
     of = rules(**{"count_min": 2} | changes)
     rows_accepted, windows = accepted(log(*rows), of)
-    return flags(of.rules[0], rows_accepted, score(of.rules[0], rows_accepted, START_US), windows)
+    raised = flags(of.rules[0], rows_accepted, score(of.rules[0], rows_accepted, START_US), windows)
+    return pl.DataFrame([{"at": each.at, **msgspec.structs.asdict(each.flag)} for each in raised])
 
 
 def prices(*values: float) -> list[Row]:
