@@ -57,32 +57,41 @@ def run(
     stop: threading.Event,
     *,
     to_the_end: bool,
-    watch: Callable[[Findings], None] = lambda _: None,
+    watch: Callable[[Findings | None], None] = lambda _: None,
 ) -> None:
     """Turn until `stop` is set, then once more; with `to_the_end` until nothing lies ready in the log.
 
-    `watch` sees the findings of each turn. Raises Superseded where another engine has taken over a sink's cursor.
+    `watch` sees the findings of each turn, None where there were none. Raises what has ended the writer: Superseded
+    where another engine has taken over a sink's cursor, Unavailable where at the end the sinks take nothing.
     """
     imprecise: set[str] = set()
     due = clock.monotonic()
     while True:
         stopping = stop.is_set()
+        _beat(clock)
+        writer.check()
         with _timed(clock, "drain"):
             batch = _drain(source, settings.rows_max)
         if batch.next_offsets:
             with _timed(clock, "step"):
                 state, findings = step(state, batch, clock.now_us())
             with _timed(clock, "submit"):
-                writer.submit(findings)
+                writer.submit(findings, stop, waiting=partial(_beat, clock))
             _tell(state, source, findings, clock)
             imprecise = _name_imprecise(state, imprecise)
             watch(findings)
-        metrics.loop_turned.set(clock.now_us() / 1e6)
+        else:
+            metrics.loop_backlog_seconds.set(0)
+            watch(None)
         if stopping and not (to_the_end and batch.next_offsets):
             return
         if len(batch.ticks) < settings.rows_max and not stopping:
             due = max(due + settings.drain_ms / 1000, clock.monotonic())
             stop.wait(due - clock.monotonic())
+
+
+def _beat(clock: Clock) -> None:
+    metrics.loop_turned.set(clock.now_us() / 1e6)
 
 
 def _drain(source: Source, rows_max: int) -> TickBatch:
@@ -103,6 +112,7 @@ def checks(settings: Settings, sinks: Iterable[str], clock: Clock) -> tuple[Chec
     turned, backlog = "tickstream_loop_turned_timestamp_seconds", "tickstream_loop_backlog_seconds"
     live = {"loop": lambda: clock.now_us() / 1e6 - _gauge(turned) < LIVE_S}
     ready: dict[str, Callable[[], bool]] = {
+        "source": lambda: _gauge("tickstream_source_up") == 1,
         "lag": lambda: _gauge(backlog) < settings.metrics.lag_seconds_max,
         **{f"sink {name}": partial(_is_up, name) for name in sinks},
     }

@@ -289,5 +289,6 @@ def _masked(path: str, value: Any) -> Any:
     if path.rpartition(".")[2] in {"password", "token", "secret"} and value:
         return "***"
     if isinstance(value, str) and "://" in value:
-        return re.sub(r"(://[^:@/]*):[^@/]*@", r"\1:***@", value)
+        value = re.sub(r"(://[^:@/?]*):.*@", r"\1:***@", value)
+        return re.sub(r"(?i)([?&][^=&]*(?:password|secret|token)[^=&]*=)[^&]*", r"\1***", value)
     return value

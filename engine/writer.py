@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 IDLE_S = 1.0
 """What sinks hold is flushed where nothing comes for so long."""
 _LOOK_S = 0.1
+_END_S = 1.0
+"""A try that is under way when it is time to give up has so long to come back."""
 
 
 class Writer:
@@ -44,6 +46,7 @@ class Writer:
         self._finish = threading.Event()
         self._give_up = threading.Event()
         self._error: BaseException | None = None
+        self._end_by: float | None = None
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
 
     def __enter__(self) -> Self:
@@ -60,31 +63,55 @@ class Writer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._give_up.set()
-        self._thread.join()
-        self._opened.close()
+        self._thread.join(_END_S)
+        if self._thread.is_alive():  # In a write that does not return: its sink cannot be closed from here.
+            log.error("a write did not end; what it holds is found again in the log")
+        else:
+            self._opened.close()
 
     def cursors(self) -> Mapping[str, Mapping[int, Cursor]]:
         """Each sink's own cursors. To be asked before anything is submitted."""
         return {name: writing.cursors() for name, writing in self._writings.items()}
 
-    def submit(self, findings: Findings) -> None:
-        """Hand findings over; waits while the queue is full."""
-        while self._thread.is_alive():
+    def submit(
+        self, findings: Findings, stop: threading.Event | None = None, waiting: Callable[[], None] = lambda: None
+    ) -> None:
+        """Hand findings over; waits while the queue is full, calling `waiting` now and then.
+
+        Raises Unavailable where `stop` is set and the sinks take nothing for `close_timeout_ms`.
+        """
+        while True:
+            self.check()
             try:
                 self._waiting.put(findings, timeout=_LOOK_S)
             except queue.Full:
-                continue
-            return
-        raise self._error or Unavailable("writer", "it has been closed")
+                waiting()
+                if stop is not None and stop.is_set() and self._remaining_s() <= 0:
+                    raise Unavailable("sinks", "what was found last is not written; a restart finds it again") from None
+            else:
+                return
+
+    def check(self) -> None:
+        """Raise what has ended the thread."""
+        if not self._thread.is_alive():
+            raise self._error or Unavailable("writer", "it has been closed")
 
     def close(self) -> None:
         """Write and flush what was submitted; raises the error of a sink that does not take it in time."""
         self._finish.set()
-        self._thread.join(self._settings.close_timeout_ms / 1000)
+        self._thread.join(self._remaining_s())
         self._give_up.set()
-        self._thread.join()
+        self._thread.join(_END_S)
         if self._error is not None:
             raise self._error
+        if self._thread.is_alive():
+            raise Unavailable("sinks", "a write does not return; a restart finds what it holds in the log")
+
+    def _remaining_s(self) -> float:
+        """What is left of `close_timeout_ms`, from the first time it was asked for."""
+        if self._end_by is None:
+            self._end_by = self._clock.monotonic() + self._settings.close_timeout_ms / 1000
+        return max(self._end_by - self._clock.monotonic(), 0.0)
 
     def _run(self) -> None:
         try:

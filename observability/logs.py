@@ -37,12 +37,12 @@ class _Json(logging.Formatter):
 
 class _Console(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        fields = " ".join(f"{name}={_printable(value)}" for name, value in _fields(record).items())
-        line = f"{_time(record)} {record.levelname.lower():7} {_printable(record.getMessage())} {fields}".rstrip()
+        fields = " ".join(f"{name}={printable(value)}" for name, value in _fields(record).items())
+        line = f"{_time(record)} {record.levelname.lower():7} {printable(record.getMessage())} {fields}".rstrip()
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def _printable(value: Any) -> str:
+def printable(value: Any) -> str:
     """Text on one line: what a terminal would obey is written out."""
     text = str(value)
     return text if text.isprintable() else repr(text)[1:-1]

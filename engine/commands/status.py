@@ -6,6 +6,7 @@ from typing import TextIO
 from engine.batch import Findings
 from engine.ports import Clock
 from observability import metrics
+from observability.logs import printable
 
 _CLEAR = "\r\x1b[K"
 
@@ -19,18 +20,22 @@ class Status:
         self._ticks = self._ticks_told = 0
         self._flagged = self._opened = 0
 
-    def __call__(self, findings: Findings) -> None:
-        """Take a batch's findings in; write a line for each anomaly that opens, and the status once a second."""
-        self._ticks += findings.counts["scored"]
-        self._flagged += int(findings.scores["flagged"].sum())
-        for row in findings.anomalies.filter(state="open").iter_rows(named=True):
-            self._opened += 1
-            self._write(_anomaly(row) + "\n")
+    def __call__(self, findings: Findings | None) -> None:
+        """Take a turn's findings in; write a line for each anomaly that opens, and the status once a second."""
+        if findings is not None:
+            self._take(findings)
         now = self._clock.monotonic()
         if now - self._told >= 1.0:
             rate = (self._ticks - self._ticks_told) / (now - self._told)
             self._told, self._ticks_told = now, self._ticks
             self._write(self._line(rate), passing=True)
+
+    def _take(self, findings: Findings) -> None:
+        self._ticks += findings.counts["scored"]
+        self._flagged += int(findings.scores["flagged"].sum())
+        for row in findings.anomalies.filter(state="open").iter_rows(named=True):
+            self._opened += 1
+            self._write(_anomaly(row) + "\n")
 
     def _line(self, rate: float) -> str:
         keys, lag = (_gauge(name) for name in ("tickstream_engine_keys", "tickstream_loop_lag_seconds"))
@@ -58,8 +63,9 @@ class Status:
 
 def _anomaly(row: dict[str, object]) -> str:
     arrow = "▲" if row["direction"] == "up" else "▼"
+    symbol, exchange = (printable(str(row[name])) for name in ("symbol", "exchange"))
     return (
-        f"{arrow} {row['severity']:8} {row['symbol']} on {row['exchange']}: {row['price']:g} is "
+        f"{arrow} {row['severity']:8} {symbol} on {exchange}: {row['price']:g} is "
         f"{row['move_bps']:+.1f} bp from the mean, z {row['z']:+.2f} ({row['detector']})"
     )
 

@@ -145,13 +145,14 @@ def test_the_loop_ends_when_another_engine_has_taken_over() -> None:
 
 
 def test_whoever_watches_sees_the_findings_of_each_turn() -> None:
-    seen: list[Findings] = []
+    seen: list[Findings | None] = []
     clock, sink = FakeClock(), MemorySink()
     with writing(sink) as writer:
         stop = Stop(clock, 3)
         loop.run(ListSource(batches(2)), writer, state(), clock, LOOP, stop, to_the_end=False, watch=seen.append)
         writer.close()
-    assert seen == sink.written
+    assert [each for each in seen if each is not None] == sink.written
+    assert None in seen
 
 
 def test_what_the_step_found_is_counted_once_a_batch() -> None:
@@ -180,9 +181,12 @@ def test_an_engine_is_live_while_its_loop_turns_and_ready_while_its_sinks_take()
     metrics.loop_turned.set(START_US / 1e6)
     metrics.loop_backlog_seconds.set(1)
     metrics.sink_up.labels("checked").set(1)
-    assert [check() for check in (*live.values(), *ready.values())] == [True] * 4
+    metrics.source_up.set(1)
+    assert [check() for check in (*live.values(), *ready.values())] == [True] * 5
     metrics.sink_up.labels("checked").set(0)
     metrics.loop_backlog_seconds.set(loaded.metrics.lag_seconds_max)
-    assert {name: check() for name, check in ready.items()} == {"loop": True, "lag": False, "sink checked": False}
+    metrics.source_up.set(0)
+    told = {name: check() for name, check in ready.items()}
+    assert told == {"loop": True, "source": False, "lag": False, "sink checked": False}
     clock.sleep(loop.LIVE_S)
     assert [check() for check in live.values()] == [False]

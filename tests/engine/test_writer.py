@@ -1,7 +1,7 @@
 """One thread that hands findings to the sinks: in order, each to every sink, until they take them."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn, Self
 
@@ -38,10 +38,12 @@ def metric(name: str, sink: str) -> float:
     return metrics.ENGINE.get_sample_value(name, {"sink": sink}) or 0.0
 
 
-def submit_without_end(writing: Writer) -> NoReturn:
-    """Some submit is the first to learn that the thread has ended."""
+def submit_without_end(
+    writing: Writer, stop: threading.Event | None = None, waiting: Callable[[], None] = lambda: None
+) -> NoReturn:
+    """Some submit is the first to learn that the thread has ended, or that it is time to stop."""
     while True:
-        writing.submit(findings(2))
+        writing.submit(findings(2), stop, waiting)
 
 
 class StuckSink(MemorySink):
@@ -153,6 +155,17 @@ def test_a_full_queue_makes_submit_wait() -> None:
         fourth.join()
         writing.close()
     assert numbers(stuck) == [0, 1, 2, 3]
+
+
+def test_told_to_stop_it_waits_no_longer_for_a_sink_that_is_away() -> None:
+    clock, stop = FakeClock(), threading.Event()
+    stop.set()
+    sink = BrokenSink(*[AWAY] * 1_000_000)
+    knobs = settings.Writer(backoff_base_ms=1, backoff_max_ms=2, close_timeout_ms=PATIENT_MS)
+    with Writer({"away": sink}, knobs, clock, batches_waiting_max=1) as writing:
+        with pytest.raises(Unavailable, match="not written"):
+            submit_without_end(writing, stop, lambda: clock.sleep(PATIENT_MS / 3_000))
+        assert numbers(sink) == []
 
 
 def test_leaving_without_close_gives_up_what_cannot_be_written() -> None:
