@@ -72,6 +72,11 @@ class Rules(Struct, frozen=True):
         return max(rule.window_ms for rule in self.rules)
 
     @property
+    def log_needed_ms(self) -> int:
+        """How much of the log a restart may have to read: a quiet key holds its window until it starts anew."""
+        return max(2 * self.window_ms_max, self.order.horizon_ms + self.window_ms_max)
+
+    @property
     def documents(self) -> Mapping[str, str]:
         """Digest to document."""
         return {rule.digest: rule.text for rule in self.rules}

@@ -88,7 +88,7 @@ def _topics(settings: Settings) -> str:
     missing = topics_missing(settings.bus)
     if missing:
         return f"{settings.bus.kafka.bootstrap} answers; feed and engine will make {', '.join(missing)}"
-    check_retention(settings.bus, rules_from(settings).window_ms_max)
+    check_retention(settings.bus, rules_from(settings).log_needed_ms)
     return f"{settings.bus.kafka.bootstrap}, topics {settings.bus.prefix}.*.v1"
 
 

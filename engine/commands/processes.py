@@ -39,7 +39,7 @@ def engine(settings: Settings) -> str:
     """Score what lies in the log and what comes, until a signal; the summary."""
     clock, state, status, stop = SystemClock(), state_from(settings), Status(SystemClock()), threading.Event()
     make_topics(settings.bus)
-    check_retention(settings.bus, state.rules.window_ms_max)
+    check_retention(settings.bus, state.rules.log_needed_ms)
     chosen = sinks(settings.engine.sinks, settings)
     waiting = settings.loop.batches_waiting_max
     with (

@@ -84,8 +84,8 @@ def _partitions(admin: AdminClient) -> dict[str, int]:
     return {name: len(each.partitions) for name, each in topics.items()}
 
 
-def check_retention(bus: settings.Bus, longest_window_ms: int) -> None:
-    """Refuse a tick topic that forgets sooner than twice the longest window. Raises Misconfigured, Unavailable."""
+def check_retention(bus: settings.Bus, needed_ms: int) -> None:
+    """Refuse a tick topic that forgets what a restart has to read again. Raises Misconfigured, Unavailable."""
     name = topic(bus, "ticks")
     asked = ConfigResource(ConfigResource.Type.TOPIC, name)
     admin = AdminClient(connection(bus.kafka))  # The answer comes only while its client lives.
@@ -94,8 +94,8 @@ def check_retention(bus: settings.Bus, longest_window_ms: int) -> None:
         kept_ms = int(answer.result()["retention.ms"].value)
     except KafkaException as error:
         raise problem(error) from error
-    if 0 <= kept_ms < 2 * longest_window_ms:
+    if 0 <= kept_ms < needed_ms:
         raise Misconfigured(
-            f"topic {name} keeps {kept_ms} ms, less than twice the longest window of {longest_window_ms} ms; "
-            f"set its retention.ms to {2 * longest_window_ms} or more, or shorten the window"
+            f"topic {name} keeps {kept_ms} ms; a restart may have to read the last {needed_ms} ms again: "
+            f"set its retention.ms to that or more, or shorten windows and episode_ms_max"
         )
