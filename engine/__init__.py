@@ -4,7 +4,7 @@ The values and the doors:
 
 - schema.py: every column, named and typed once; columns.py: columns of frames as arrays and back
 - batch.py: what travels, ticks in, findings and cursors out
-- ports.py: Source, Sink and Clock; errors.py: five errors, each named for who acts on it
+- ports.py: Source, Sink and Clock; errors.py: six errors, each named for who acts on it
 
 The core knows no I/O, clock, log or metric. In the order of a tick:
 

@@ -1,4 +1,4 @@
-"""Five errors, each named for who acts on it. Anything else is a bug: let it crash."""
+"""Six errors, each named for who acts on it. Anything else is a bug: let it crash."""
 
 
 class TickStreamError(Exception):
