@@ -29,6 +29,12 @@ BATCH_ROWS: Final = 10_000
 FIRST_US: Final = -210_866_803_200_000_000
 """PostgreSQL's earliest time, 24 November 4714 BC."""
 
+SYMBOL_BYTES_MAX: Final = 2_000
+"""What surely fits into an entry of an index."""
+
+FORBIDDEN: Final = "42501"
+"""The SQLSTATE of a right that is missing; somebody may grant it again."""
+
 PROGRESS: Final = pa.schema(
     [
         pa.field("partition", pa.int32(), nullable=False),
@@ -71,25 +77,21 @@ class _Session:
         self._rules: set[str] = set()
         self._connection = postgres.connect(dsn, statement_timeout_ms=statement_timeout_ms)
         try:
-            _check_tables(self._connection)
-        except dbapi.Error as error:
-            self.close()
-            raise self._unavailable(error) from error
-        except Misconfigured:
+            with self._told():
+                _check_tables(self._connection)
+        except BaseException:
             self.close()
             raise
 
     def cursors(self) -> Mapping[int, Cursor]:
         select = 'SELECT "partition", next_offset, state FROM tickstream.progress'
-        try:
+        with self._told():
             found = postgres.rows(self._connection, select)
             self._connection.commit()
-        except dbapi.Error as error:
-            raise self._unavailable(error) from error
         return {partition: Cursor(next_offset, state) for partition, next_offset, state in found}
 
     def commit(self, findings: Findings, own: Mapping[int, Cursor]) -> None:
-        try:
+        with self._told():
             # In the order of partitions, so that two engines cannot wait for each other.
             for partition, cursor in sorted(findings.cursors.items()):
                 self._move(partition, own.get(partition), cursor)
@@ -100,10 +102,6 @@ class _Session:
             self._copy("rejected", _without_nul(rows_of([*findings.parked, *odd_scores, *odd_anomalies])))
             self._keep_rules(findings.rules)
             self._connection.commit()
-        except dbapi.Error as error:
-            if error.sqlstate is not None and error.sqlstate[:2] in {"22", "23"}:
-                raise  # Our rows are at fault: no second try mends that.
-            raise self._unavailable(error) from error
 
     def close(self) -> None:
         self._connection.close()
@@ -141,8 +139,15 @@ class _Session:
             postgres.rows(self._connection, f"{insert} RETURNING digest", digest, rules[digest])
         self._rules |= rules.keys()
 
-    def _unavailable(self, error: dbapi.Error) -> Unavailable:
-        return Unavailable("timescale", f"{self._at}: {postgres.said(error)}")
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Raises Unavailable for what may pass, lost rights too; the rest is a bug, which no second try mends."""
+        try:
+            yield
+        except dbapi.Error as error:
+            if error.sqlstate != FORBIDDEN and not postgres.may_pass(error):
+                raise
+            raise Unavailable("timescale", f"{self._at}: {postgres.said(error)}") from error
 
 
 def _check_tables(connection: Any) -> None:
@@ -166,14 +171,15 @@ def _check_tables(connection: Any) -> None:
 
 
 def _split(rows: pl.DataFrame, columns: pa.Schema) -> tuple[pl.DataFrame, list[Parked]]:
-    """Rows that PostgreSQL can hold, and messages with the others: no NUL in a text, no time before the calendar."""
+    """Rows that PostgreSQL can hold, and messages with the others."""
     no_nul = ~pl.col("exchange", "symbol").str.contains("\0", literal=True)
     in_calendar = (pl.col(pl.Datetime).dt.timestamp("us") >= FIRST_US).fill_null(value=True)
-    kept = rows.select(pl.all_horizontal(no_nul, in_calendar)).to_series()
+    short = pl.col("symbol").str.len_bytes() <= SYMBOL_BYTES_MAX
+    kept = rows.select(pl.all_horizontal(no_nul, short, in_calendar)).to_series()
     if kept.all():
         return rows, []
     others = rows.filter(~kept).partition_by("partition", "offset", as_dict=True, maintain_order=True)
-    reason = "PostgreSQL cannot hold a NUL in a text or a time before 4714 BC"
+    reason = f"PostgreSQL cannot hold a NUL in a text, a symbol above {SYMBOL_BYTES_MAX} bytes, a time before 4714 BC"
     parked = [
         Parked(partition, offset, reason, ipc.encode(ipc.batch_of(one, columns)))
         for (partition, offset), one in others.items()

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 import polars as pl
 import pyarrow as pa
 import pytest
+from adbc_driver_postgresql import dbapi
 from msgspec.structs import replace
 
 from engine import schema
@@ -19,6 +20,9 @@ from storage.sinks.timescale import Timescale
 from tests.contracts.destinations import InPostgres, same_bits
 from tests.services.relay import Relay
 from tests.storage.sinks.made import findings, parked
+
+LONG = "".join(chr(0x4E00 + 97 * at % 20_000) for at in range(2_000))
+"""6 kB that do not compress."""
 
 
 @pytest.fixture
@@ -107,6 +111,14 @@ def test_what_the_server_refuses_for_now_waits_and_says_why(there: InPostgres, t
         there.run("DROP ROLE writer")
 
 
+def test_what_no_second_try_mends_is_raised_as_it_is(there: InPostgres) -> None:
+    made = findings({0: (0, 2)})
+    there.run("CREATE INDEX ON tickstream.rejected (reason)")
+    with there.recipe().open() as sink, pytest.raises(dbapi.Error, match="exceeds btree") as raised:
+        sink.write(replace(made, parked=(replace(parked(0, 1), reason=LONG),)))
+    assert raised.value.sqlstate == "54000"
+
+
 def test_a_locked_table_is_waited_for_no_longer_than_the_timeout(there: InPostgres) -> None:
     with recipe(there.dsn, statement_timeout_ms=200).open() as sink:
         with connections.connect(there.dsn) as locker:
@@ -157,14 +169,18 @@ class Cuts:
 def test_rows_that_postgresql_cannot_hold_are_set_aside_and_the_others_written(there: InPostgres) -> None:
     made = findings({0: (0, 7)})
     scores = made.scores.with_columns(
-        symbol=pl.when(pl.col("offset") == 1).then(pl.lit("a\0b")).otherwise("symbol"),
+        symbol=pl.when(pl.col("offset") == 1)
+        .then(pl.lit("a\0b"))
+        .when(pl.col("offset") == 4)
+        .then(pl.lit(LONG))
+        .otherwise("symbol"),
         ts_event=_ancient("ts_event", pl.col("offset") == 2),
     )
     anomalies = made.anomalies.with_columns(ts_received=_ancient("ts_received", pl.col("at_offset") == 3))
     strange = replace(parked(0, 3), reason="column a\0b")
     with there.recipe().open() as sink:
         sink.write(replace(made, scores=scores, anomalies=anomalies, parked=(strange,)))
-    assert same_bits(there.read("scores"), scores.filter(~pl.col("offset").is_in([1, 2])))
+    assert same_bits(there.read("scores"), scores.filter(~pl.col("offset").is_in([1, 2, 4])))
     assert same_bits(there.read("anomalies"), anomalies.filter(pl.col("at_offset") != 3))
     kept = there.parked()
     assert [(offset, reason[:10]) for _, offset, reason, _ in kept] == [
@@ -172,6 +188,7 @@ def test_rows_that_postgresql_cannot_hold_are_set_aside_and_the_others_written(t
         (1, "PostgreSQL"),  # and the anomaly that began there.
         (2, "PostgreSQL"),
         (3, "column a\ufffdb"),
+        (4, "PostgreSQL"),
     ]
     assert same_bits(pa.ipc.open_stream(kept[2][3]).read_all(), scores.filter(pl.col("offset") == 2))
 
