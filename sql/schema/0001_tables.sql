@@ -93,7 +93,7 @@ COMMENT ON COLUMN tickstream.anomaly_states.detector      IS 'Name of the detect
 COMMENT ON COLUMN tickstream.anomaly_states."partition"   IS 'Partition of the log.';
 COMMENT ON COLUMN tickstream.anomaly_states."offset"      IS 'Message of the first flagged tick.';
 COMMENT ON COLUMN tickstream.anomaly_states."row"         IS 'Its row in the message, from 0.';
-COMMENT ON COLUMN tickstream.anomaly_states.revision      IS '0 live, higher by a backfill.';
+COMMENT ON COLUMN tickstream.anomaly_states.revision      IS 'Number of the state within its anomaly, from 0.';
 COMMENT ON COLUMN tickstream.anomaly_states.state         IS 'open, peak or closed.';
 COMMENT ON COLUMN tickstream.anomaly_states.at_offset     IS 'Message of the tick that brought this state about.';
 COMMENT ON COLUMN tickstream.anomaly_states.at_row        IS 'Its row in the message, from 0.';
