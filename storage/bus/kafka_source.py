@@ -17,6 +17,9 @@ from storage.bus.messages import Message, log_of
 from storage.bus.reading import Span, spans
 from storage.bus.topics import topic
 
+BATCH_BYTES_MAX: Final = 67_108_864
+"""Bytes of messages after which a batch ends, however few rows are in them."""
+
 _CHUNK_MESSAGES: Final = 200
 _CHECK_SECONDS: Final = 1.0  # The loop should turn while a broker is away.
 _APPENDED_MS_MAX: Final = 253_402_300_799_000  # The year 9999.
@@ -70,7 +73,7 @@ class KafkaSource:
         """
         taken = _Taken(dict(self._next))
         give_up = time.monotonic() + wait_ms / 1_000
-        while taken.rows < rows_max:
+        while taken.rows < rows_max and taken.bytes < BATCH_BYTES_MAX:
             event = self._event(0.0 if taken.messages or taken.parked else max(give_up - time.monotonic(), 0.0))
             if event is None:
                 break
@@ -108,14 +111,16 @@ class KafkaSource:
         return True
 
     def _decode(self, event: Any, taken: "_Taken") -> None:
-        kafka, payload = self._bus.kafka, event.value()
+        kafka, payload = self._bus.kafka, event.value() or b""
+        taken.bytes += len(payload)
         try:
             rows = ipc.decode(payload, schema.TICK, bytes_max=kafka.message_bytes_max, rows_max=kafka.message_rows_max)
         except Rejected as error:
-            taken.parked.append(Parked(event.partition(), event.offset(), error.reason, payload or b""))
+            taken.parked.append(Parked(event.partition(), event.offset(), error.reason, payload))
+            taken.rows += 1
         else:
             taken.messages.append(Message(event.partition(), event.offset(), _appended_us(event), rows))
-            taken.rows += rows.num_rows
+            taken.rows += max(rows.num_rows, 1)
 
     def _note(self, error: KafkaError) -> None:
         if self._trouble is None or error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - which tells least
@@ -150,13 +155,13 @@ class KafkaSource:
 
 
 class _Taken:
-    """What a drain has so far."""
+    """What a drain has so far; a message without rows counts as one."""
 
     def __init__(self, next_offsets: dict[int, int]) -> None:
         self.next_offsets = next_offsets
         self.messages: list[Message] = []
         self.parked: list[Parked] = []
-        self.rows = 0
+        self.rows = self.bytes = 0
 
 
 def _appended_us(event: Any) -> int | None:

@@ -25,7 +25,7 @@ from engine.settings import Bus
 from storage import ipc
 from storage.bus.client import connection, consumer_config, producer_config
 from storage.bus.kafka_publisher import QUEUE_BYTES_MAX, KafkaPublisher
-from storage.bus.kafka_source import KafkaSource
+from storage.bus.kafka_source import BATCH_BYTES_MAX, KafkaSource
 from storage.bus.partitioning import partition_of
 from storage.bus.reading import read_messages, read_topic
 from storage.bus.topics import NAMES, check_retention, make_topics, topic
@@ -78,13 +78,13 @@ def send(bus: Bus, *values: bytes | None, partition: int = 0, **more: Any) -> No
         assert producer.flush(30) == 0
 
 
-def drained(source: KafkaSource, offsets: int, partition: int = 0) -> list[TickBatch]:
+def drained(source: KafkaSource, offsets: int, partition: int = 0, *, rows_max: int = 1_000) -> list[TickBatch]:
     """Batches until the partition has been drained up to an offset."""
     found: list[TickBatch] = []
     give_up = time.monotonic() + GIVE_UP_SECONDS
     while not found or found[-1].next_offsets.get(partition, 0) < offsets:
         assert time.monotonic() < give_up
-        batch = source.drain(rows_max=1_000, wait_ms=1_000)
+        batch = source.drain(rows_max=rows_max, wait_ms=1_000)
         found += [batch] if batch.next_offsets else []
     return found
 
@@ -165,6 +165,24 @@ def test_messages_that_cannot_be_read_are_parked_and_the_rest_goes_on(bus: Bus, 
         (0, 5, "too_many_rows", too_many),
     ]
     assert rows_of(batches)["offset"].to_list() == [0, 0, 6, 6]
+
+
+def test_messages_without_rows_count_towards_the_rows_of_a_batch(bus: Bus, source: KafkaSource) -> None:
+    send(bus, *[b"poison", ipc.encode(ticks(1).slice(0, 0))] * 50)
+    source.seek({})
+    batches = drained(source, 100, rows_max=10)
+    assert len(batches) >= 10
+    assert max(len(batch.parked) for batch in batches) <= 10
+
+
+def test_a_batch_ends_at_so_many_bytes(bus: Bus, source: KafkaSource) -> None:
+    large = bytes(bus.kafka.message_bytes_max - 4_096)
+    send(bus, *[large] * 10)
+    source.seek({})
+    batches = drained(source, 10)
+    held = [sum(len(one.payload) for one in batch.parked) for batch in batches]
+    assert sum(held) == 10 * len(large)
+    assert max(held) < BATCH_BYTES_MAX + len(large)
 
 
 def test_a_symbol_in_the_wrong_partition_stays_where_it_lies(bus: Bus, source: KafkaSource) -> None:
