@@ -32,12 +32,18 @@ class Connection:
         self._limits = limits
         self._frames_waiting_max = frames_waiting_max
         self._clock = clock
+        self.in_session = False
         self._backoff = Backoff(limits.backoff_base_ms / 1_000, limits.backoff_max_ms / 1_000)
 
-    async def run(self, reader: Reader) -> None:
-        """Hand every frame to the reader, in order; ends only when the exchange will never have us."""
+    async def run(self, reader: Reader, stop: asyncio.Event) -> None:
+        """Hand every frame to the reader, in order; ends by itself only when the exchange will never have us.
+
+        While `in_session`, `stop` ends it after the last frame received; at any other time it may be cancelled.
+        """
         while True:
-            lost = await self._session(reader)
+            lost = await self._session(reader, stop)
+            if stop.is_set():
+                return
             metrics.reconnects.labels(self._name, lost.reason).inc()
             about = {"exchange": self._name, "reason": lost.reason, "detail": str(lost)[:_SHOWN]}
             if lost.permanent:
@@ -47,7 +53,7 @@ class Connection:
             log.warning("feed lost", extra=about | {"wait_s": round(wait_s, 3)})
             await asyncio.sleep(wait_s)
 
-    async def _session(self, reader: Reader) -> Disconnected:
+    async def _session(self, reader: Reader, stop: asyncio.Event) -> Disconnected:
         """Open a socket and use it to its end; gives the reason of the end."""
         try:
             opened = await self._open()
@@ -56,7 +62,11 @@ class Connection:
         async with opened as socket:
             frames = Frames(self._frames_waiting_max)
             session = Session(self._name, socket, self._exchange, self._limits, frames, self._clock)
-            return await session.run(reader, self._backoff.reset)
+            self.in_session = True
+            try:
+                return await session.run(reader, self._backoff.reset, stop)
+            finally:
+                self.in_session = False
 
     async def _open(self) -> ClientConnection:
         endpoint = self._exchange.endpoint()

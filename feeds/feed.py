@@ -96,12 +96,13 @@ class Feed:
         self._facts = Facts(name)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Connect and publish until `stop` is set, then publish what is left."""
+        """Connect and publish until `stop` is set, then read and publish what is left."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._publish_all())
-            connecting = tasks.create_task(self._connection.run(self))
+            tasks.create_task(self._publish_all(stop))
+            connecting = tasks.create_task(self._connection.run(self, stop))
             await stop.wait()
-            connecting.cancel()
+            if not self._connection.in_session:
+                connecting.cancel()
             await asyncio.wait([connecting])
             self._outbox.close()
 
@@ -124,19 +125,19 @@ class Feed:
             self._facts.took(reading, fresh, self._gaps.unseen())
         return reading
 
-    async def _publish_all(self) -> None:
+    async def _publish_all(self, stop: asyncio.Event) -> None:
         while (batch := await self._outbox.next()) is not None:
-            await self._deliver(batch)
+            await self._deliver(batch, stop)
 
-    async def _deliver(self, batch: pa.RecordBatch) -> None:
-        """Publish one batch, again and again while the bus is away; at the stop only once more."""
+    async def _deliver(self, batch: pa.RecordBatch, stop: asyncio.Event) -> None:
+        """Publish one batch, again and again while the bus is away; after the stop only once."""
         rarely = Rarely()
         while True:
             try:
                 await asyncio.to_thread(self._publish, batch)
             except Unavailable as error:
                 about = {"exchange": self._name, "rows": batch.num_rows, "detail": str(error)}
-                if self._outbox.closed:
+                if stop.is_set():
                     log.error("ticks lost at the stop", extra=about)  # noqa: TRY400 - the detail says it all
                     return
                 if rarely.again("unavailable"):

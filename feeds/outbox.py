@@ -20,7 +20,7 @@ class Outbox:
         self._rows_max = rows_max
         self._flush_s = flush_ms / 1_000
         self._first = 0.0
-        self.closed = False
+        self._closed = False
         self._some, self._full, self._room = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._room.set()
 
@@ -37,7 +37,7 @@ class Outbox:
 
     def close(self) -> None:
         """No more ticks will come: let go of what is left."""
-        self.closed = True
+        self._closed = True
         self._signal()
 
     async def next(self) -> pa.RecordBatch | None:
@@ -53,8 +53,8 @@ class Outbox:
     def _signal(self) -> None:
         rows = len(self._columns)
         for event, on in (
-            (self._some, rows or self.closed),
-            (self._full, rows >= self._rows_max or self.closed),
+            (self._some, rows or self._closed),
+            (self._full, rows >= self._rows_max or self._closed),
             (self._room, rows < _BATCHES_WAITING * self._rows_max),
         ):
             if on:

@@ -57,11 +57,14 @@ class Session:
         self._now = asyncio.get_running_loop().time
         self._heard = self._now()
 
-    async def run(self, reader: Reader, calm: Callable[[], None]) -> Disconnected:
-        """Serve the reader to the end of the session and give its reason; `calm` is called after a stable while."""
+    async def run(self, reader: Reader, calm: Callable[[], None], stop: asyncio.Event) -> Disconnected:
+        """Serve the reader to the end of the session, which `stop` brings about as well, and give its reason.
+
+        `calm` is called after a stable while.
+        """
         try:
             async with asyncio.TaskGroup() as tasks:
-                parts = (self._receive(), self._live(calm), self._watch(), self._keep_alive())
+                parts = (self._receive(), self._live(calm), self._watch(), self._keep_alive(), self._leave(stop))
                 running = [tasks.create_task(part) for part in parts]
                 reason = await self._serve(reader)
                 for task in running:
@@ -156,6 +159,11 @@ class Session:
         while self._exchange.ping() is not None:
             await asyncio.sleep(_KEEPALIVE_SILENCES * self._silence_s)
             await self._ask()
+
+    async def _leave(self, stop: asyncio.Event) -> None:
+        """Hang up when told to. What the exchange has sent until it hangs up as well is still read."""
+        await stop.wait()
+        await self._socket.close()
 
     async def _subscribe(self, symbols: Sequence[str]) -> None:
         for number, frame in enumerate(self._exchange.subscribe(symbols)):

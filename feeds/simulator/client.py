@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
@@ -47,6 +48,12 @@ class Client:
             await self._connection.close(1008, "Slow consumer")
         except ConnectionClosed:
             pass  # Its own conversation ends as well.
+
+    async def caught_up(self) -> None:
+        """Wait, but not for ever, until the client has received what was sent: it answers a ping that follows it."""
+        with suppress(TimeoutError, ConnectionClosed):
+            async with asyncio.timeout(self._timing.slow_ms / 1_000):
+                await (await self._connection.ping())
 
     async def _read(self) -> None:
         await self._send(self.session.opened())

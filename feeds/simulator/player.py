@@ -17,10 +17,11 @@ log = logging.getLogger(__name__)
 async def play(
     market: Market, venues: Mapping[str, Venue], clock: Clock, finished: asyncio.Event, heard_ms: int
 ) -> None:
-    """Send every trade; `finished` is set at the end, whatever brought it about."""
+    """Send every trade; `finished` is set when all clients have received them, or when the playing has failed."""
     try:
         await _heard(market.awaited, venues, clock, heard_ms)
         await _play(market, venues, clock)
+        await asyncio.gather(*(each for venue in venues.values() for each in venue.caught_up()))
     finally:
         finished.set()
     log.info("tape played")

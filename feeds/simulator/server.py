@@ -34,8 +34,8 @@ async def serving(
 ) -> AsyncIterator[Simulated]:
     """Open the three venues and play the market to their clients. Raises Misconfigured where a port is taken.
 
-    `finished` is set once a tape has been sent to its end; a model has none. A failure of the market ends it too, and
-    is raised at the exit.
+    `finished` is set once a tape has been received to its end; a model has none. A failure of the market ends it too,
+    and is raised at the exit.
     """
     venues = {name: Venue(name, market.symbols, clock, timing) for name in _PATHS}
     ports = {"binance": settings.port_binance, "coinbase": settings.port_coinbase, "kraken": settings.port_kraken}

@@ -39,6 +39,10 @@ class Venue:
             self._listing.record(trade)
         return [client.deliver(trades) for client in self._clients]
 
+    def caught_up(self) -> list[Awaitable[None]]:
+        """For each client, to be awaited: that it has received what it was told."""
+        return [client.caught_up() for client in self._clients]
+
     async def attend(self, connection: ServerConnection) -> None:
         """Serve one connection to its end."""
         assert connection.request is not None

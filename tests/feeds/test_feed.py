@@ -19,6 +19,7 @@ from tests.feeds.exchange_server import (
     acknowledge,
     address,
     asynchronous,
+    connecting,
     exchange,
     feeding,
     until,
@@ -120,6 +121,24 @@ async def test_blocked_bus_holds_ticks_back_and_loses_none_that_there_is_room_fo
         await until(lambda: bus.ids == list(range(200)))
         assert bus.at_once == 1
         assert running.counted("frames_dropped_total") == 0
+
+
+@asynchronous
+async def test_frames_that_wait_at_the_stop_are_read_and_published() -> None:
+    bus = Blocked()
+    async with feeding("kraken", plays("kraken", *range(200)), publish=bus.publish, feeds__rows_max=5) as running:
+        await until(lambda: running.counted("ticks_total") >= 10)
+        running.stop.set()
+        bus.open.set()
+    assert bus.ids == list(range(200))
+    assert running.lost("closed") == 0
+
+
+@asynchronous
+async def test_stop_does_not_wait_for_an_exchange_that_cannot_be_reached() -> None:
+    waits: dict[str, Any] = {"connection__backoff_base_ms": 10**9, "connection__backoff_max_ms": 10**9}
+    async with connecting("kraken", "ws://127.0.0.1:1", **waits) as running:
+        await until(lambda: running.lost("unreachable") == 1)
 
 
 @asynchronous

@@ -35,6 +35,17 @@ def test_three_venues_are_scored_and_proven(dataset: Path, tmp_path: Path) -> No
     assert told(replayed)["rows"] == len(scores)
 
 
+def test_a_tape_is_scored_to_its_last_row_however_fast_it_is_played(tmp_path: Path) -> None:
+    numbers = pl.int_range(1, 20_001, eager=True)
+    rows = {"ts": 1_700_000_000_000_000 + 30_000 * numbers, "price": 60_000.0 + numbers % 100, "trade_id": numbers}
+    tape = pl.DataFrame(rows).with_columns(exchange=pl.lit("binance"), symbol=pl.lit("BTC-USDT"), size=pl.lit(0.5))
+    tape.write_parquet(tmp_path / "tape.parquet")
+    played = f"--tape={tmp_path / 'tape.parquet'}"
+    command = ran(tmp_path / "run", "run", played, "--rate=100000", f"--data={tmp_path / 'data'}", *QUIET)
+    assert command.process.returncode == 0, command.err
+    assert pl.read_parquet(tmp_path / "data" / "scores")["trade_id"].sort().equals(numbers, check_names=False)
+
+
 def test_one_bit_of_one_z_is_found_and_named(dataset: Path, tmp_path: Path) -> None:
     path = max((dataset / "scores").rglob("*.parquet"), key=lambda each: each.stat().st_size)
     whole = path.read_bytes()

@@ -148,13 +148,13 @@ def test_a_tape_of_three_venues_is_played_whole_at_each(tmp_path: Path) -> None:
             client(simulated.urls["coinbase"], COINBASE_SUBSCRIBE) as coinbase,
             client(simulated.urls["kraken"], KRAKEN_SUBSCRIBE) as kraken,
         ):
-            await simulated.finished.wait()
             while len(ids["binance"]) < count // 3:
                 ids["binance"].append((await heard_until(binance, "e", "trade"))["t"])
             while len(ids["coinbase"]) < count // 3:
                 ids["coinbase"].append((await heard_until(coinbase, "type", "match"))["trade_id"])
             while len(ids["kraken"]) < count // 3:
                 ids["kraken"] += [row["trade_id"] for row in (await heard_until(kraken, "channel", "trade"))["data"]]
+            await simulated.finished.wait()
         return ids
 
     assert asyncio.run(main()) == {
