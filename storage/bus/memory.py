@@ -154,7 +154,9 @@ class MemoryBus:
 
     def _drain_past(self, rows_max: int) -> pl.DataFrame | None:
         if self._rereads and self._history:
-            self._past = self._history.read(self._rereads, self._kept_here(), rows_max=rows_max)
+            with self._changed:
+                ends = self._kept_here()
+            self._past = self._history.read(self._rereads, ends, rows_max=rows_max)
             self._rereads = {}
         ticks = next(self._past, None)
         return None if ticks is None else stamped(ticks, self._clock.now_us())

@@ -1,5 +1,6 @@
 """The log in memory: bounded, and continued from what lies on disk."""
 
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -133,6 +134,34 @@ def test_a_run_in_an_existing_dataset_continues_its_offsets_and_reads_them_back(
     batches = [second.drain(rows_max=15, wait_ms=0) for _ in range(3)]
     assert [dict(batch.next_offsets) for batch in batches] == [{0: 2}, {0: 3}, {0: 4}]
     assert pl.concat([batch.ticks for batch in batches])["trade_id"].to_list() == list(range(10, 40))
+
+
+def test_reading_back_begins_while_feeds_go_on(tmp_path: Path) -> None:
+    first = MemoryBus(1, BOUNDS, clock=FakeClock())
+    first.publish(ticks(10))
+    kept(tmp_path, first)
+    bounds = settings.MemoryBus(rows_max=10**9, bytes_max=10**12)
+    bus = MemoryBus(1, bounds, clock=FakeClock(), starts={0: 1}, history=Recording(tmp_path))
+    for _ in range(2_000):
+        bus.publish(ticks(1))
+    feed, raised = in_thread(lambda: publish_until_closed(bus))
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # Threads meet in the middle of whatever takes no lock.
+    try:
+        for _ in range(20):
+            bus.seek({0: 0})
+            assert bus.drain(rows_max=10, wait_ms=0).next_offsets == {0: 1}
+    finally:
+        sys.setswitchinterval(before)
+        bus.close()
+        feed.join()
+    assert [type(error) for error in raised] == [Unavailable]
+
+
+def publish_until_closed(bus: MemoryBus) -> None:
+    one = ticks(1)
+    while True:
+        bus.publish(one)
 
 
 def test_what_was_drained_and_lies_nowhere_cannot_be_read_again(tmp_path: Path) -> None:
