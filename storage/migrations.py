@@ -14,7 +14,7 @@ from typing import Any, Final
 from adbc_driver_postgresql import dbapi
 from msgspec import Struct
 
-from engine.errors import Misconfigured, Unavailable
+from engine.errors import Misconfigured
 from storage import postgres
 
 MARKER: Final = "-- tickstream: no transaction"
@@ -56,7 +56,7 @@ def migrate(dsn: str, folder: Traversable = SCHEMA) -> tuple[str, ...]:
             applied = _apply(connection, dsn, _missing(_applied(connection), folder))
             _tell(connection)
         except dbapi.Error as error:
-            raise _refused(error, "schema tickstream") from error
+            raise postgres.refused(error, "schema tickstream") from error
     return applied
 
 
@@ -86,7 +86,7 @@ def _apply(connection: Any, dsn: str, missing: list[Migration]) -> tuple[str, ..
             postgres.rows(connection, note, one.name, one.checksum)
             connection.commit()
         except dbapi.Error as error:
-            raise _refused(error, f"sql/schema/{one.name}") from error
+            raise postgres.refused(error, f"sql/schema/{one.name}") from error
         log.info("migration applied", extra={"migration": one.name})
     return tuple(one.name for one in missing)
 
@@ -101,9 +101,3 @@ def _tell(connection: Any) -> None:
     found = postgres.rows(connection, "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
     if not found:
         log.info("no timescaledb in this database: scores and anomalies are plain tables")
-
-
-def _refused(error: dbapi.Error, what: str) -> Exception:
-    if postgres.may_pass(error):
-        return Unavailable("postgresql", f"{what}: {postgres.said(error)}")
-    return Misconfigured(f"{what}: {postgres.said(error)}")

@@ -2,7 +2,7 @@
 
 import re
 from typing import Any, Final
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import adbc_driver_manager
 from adbc_driver_postgresql import dbapi
@@ -19,6 +19,7 @@ _HOPELESS: Final = re.compile(
     r"authentication failed|no password supplied|does not exist|no pg_hba\.conf entry|permission denied"
     r"|not permitted|certificate|does not support SSL|invalid .*(URI|value|option)"
 )
+_QUOTED: Final = re.compile(r'"[^"]*"')  # Names, of hosts and databases too, which may read like an error.
 # SQLSTATE by its beginning: connection, read-only, rollback, resources, state of an object, operator, system.
 _PASSING: Final = ("08", "25006", "40", "53", "55", "57", "58")
 _SAID: Final = re.compile(r"(?:ERROR|FATAL|PANIC):\s+(.*)")
@@ -47,15 +48,16 @@ def connect(dsn: str, *, statement_timeout_ms: int = 0, lock_timeout_ms: int = 0
     try:
         # The built-in types are all we use; not asking for the others connects several times faster.
         opened = dbapi.connect(_patient(dsn), db_kwargs={"adbc.postgresql.type_resolver_mode": "builtin"})
+        try:
+            _limit(opened, statement_timeout=statement_timeout_ms, lock_timeout=lock_timeout_ms)
+        except BaseException:
+            opened.close()
+            raise
     except dbapi.Error as error:
-        reason = f"{shown(dsn)}: {_masked(said(error), dsn)}"
-        if _HOPELESS.search(reason):
-            raise Misconfigured(f"postgresql: {reason}") from None
-        raise Unavailable("postgresql", reason) from None
-    limits = (("statement_timeout", statement_timeout_ms), ("lock_timeout", lock_timeout_ms))
-    for name, milliseconds in limits:
-        rows(opened, "SELECT set_config($1, $2, false)", name, str(milliseconds))
-    opened.commit()
+        reason = _masked(said(error), dsn)
+        if _HOPELESS.search(_QUOTED.sub("", reason)):
+            raise Misconfigured(f"postgresql: {shown(dsn)}: {reason}") from None
+        raise Unavailable("postgresql", f"{shown(dsn)}: {reason}") from None
     return opened
 
 
@@ -72,6 +74,13 @@ def said(error: Exception) -> str:
     if found:
         return found[1].strip()
     return re.sub(r"^[A-Z_]+: (\[libpq\] )?", "", text).split("\n")[0].strip()
+
+
+def refused(error: dbapi.Error, what: str) -> Misconfigured | Unavailable:
+    """What an error means to whom it stops: a server to wait for, or something to mend."""
+    if may_pass(error):
+        return Unavailable("postgresql", f"{what}: {said(error)}")
+    return Misconfigured(f"postgresql: {what}: {said(error)}")
 
 
 def may_pass(error: dbapi.Error) -> bool:
@@ -116,12 +125,18 @@ def _hosts(parts: SplitResult) -> list[str]:
     return hosts
 
 
+def _limit(connection: Any, **limits_ms: int) -> None:
+    for name, limit_ms in limits_ms.items():
+        rows(connection, "SELECT set_config($1, $2, false)", name, str(limit_ms))
+    connection.commit()
+
+
 def _patient(dsn: str) -> str:
     """With an end to the wait for a host that does not answer."""
-    parts = urlsplit(dsn)
-    if "connect_timeout=" in parts.query:
+    query = urlsplit(dsn).query
+    if "connect_timeout=" in query:
         return dsn
-    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, f"connect_timeout={CONNECT_SECONDS}")))))
+    return f"{dsn.rstrip('?')}{'&' if query else '?'}connect_timeout={CONNECT_SECONDS}"
 
 
 def _masked(text: str, dsn: str) -> str:

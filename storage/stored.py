@@ -75,7 +75,7 @@ def in_database(dsn: str) -> Iterator[Stored]:
             scores.execute("SELECT * FROM tickstream.scores")
             yield Stored(scores.fetch_record_batch(), states, rules, next_offsets)
     except dbapi.Error as error:
-        raise Misconfigured(f"postgresql: {postgres.said(error)}") from error
+        raise postgres.refused(error, postgres.shown(dsn)) from error
     finally:
         connection.close()
 

@@ -1,11 +1,16 @@
 """Where a DSN may lead, and what is never told of it."""
 
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from engine.errors import Misconfigured, Unavailable
 from storage.postgres import address, connect, shown
+from storage.stored import in_database
+from tests.contracts.destinations import InPostgres
+from tests.services.relay import Relay
 
 
 def settled(dsn: str, *, plaintext: bool = False) -> str:
@@ -87,3 +92,34 @@ def test_a_server_that_is_not_there_is_unavailable_and_its_password_is_not_told(
 def test_an_option_that_libpq_does_not_know_is_a_setting_to_mend() -> None:
     with pytest.raises(Misconfigured, match="sslmood"):
         connect("postgresql://user:secret@127.0.0.1:1/db?sslmood=prefer")
+
+
+@pytest.mark.parametrize("name", ["certificate", "permission%20denied", "x%20does%20not%20exist"])
+def test_a_name_that_reads_like_an_error_makes_nothing_hopeless(name: str) -> None:
+    with pytest.raises(Unavailable):
+        connect(f"postgresql://127.0.0.1:1/{name}")
+    with pytest.raises(Unavailable):
+        connect(f"postgresql:///db?host=/run/{name}")
+
+
+def test_a_connection_cut_before_its_limits_are_set_is_unavailable(postgres: Callable[[], str]) -> None:
+    with pytest.raises(Unavailable, match="server closed"):
+        connect(cut_at(postgres(), b"set_config"), statement_timeout_ms=1)
+
+
+def test_a_connection_cut_while_what_was_stored_is_read_is_unavailable(postgres: Callable[[], str]) -> None:
+    there = InPostgres(postgres())
+    with pytest.raises(Unavailable, match="server closed"), in_database(cut_at(there.dsn, b"tickstream.progress")):
+        pass
+
+
+def test_a_database_without_our_tables_is_a_setting_to_mend(postgres: Callable[[], str]) -> None:
+    with pytest.raises(Misconfigured, match="does not exist"), in_database(postgres()):
+        pass
+
+
+def cut_at(dsn: str, words: bytes) -> str:
+    """The same server behind a relay that cuts a connection which sends these words."""
+    parts = urlsplit(dsn)
+    relay = Relay(parts.port or 0, lambda sent, _: words in sent)
+    return parts._replace(netloc=f"{parts.netloc.rpartition(':')[0]}:{relay.port}").geturl()
