@@ -62,9 +62,13 @@ def put_rules(folder: Path, rules: Mapping[str, str]) -> None:
 def owned(folder: Path) -> Iterator[None]:
     """Keep every other engine out, and begin with nothing but what is committed.
 
-    Raises Misconfigured where another engine is at work or the files were written by no engine.
+    Raises Misconfigured where there can be no folder, another engine is at work or the files were written by no
+    engine, OSError where the disk refuses.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
+        raise Misconfigured(f"data.dir: {error.filename}: {error.strerror}; choose another folder") from error
     if not (folder / ".lock").exists() and _is_foreign(folder):
         raise Misconfigured(f"data.dir: {folder} holds tick files that no engine wrote; choose a folder of its own")
     with (folder / ".lock").open("wb") as lock:

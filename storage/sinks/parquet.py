@@ -32,9 +32,9 @@ class Parquet(Struct, frozen=True, forbid_unknown_fields=True):
 
     @contextmanager
     def open(self) -> Iterator[Writing]:
-        """Take the folder. Raises Misconfigured where another engine has it, Unavailable where the disk refuses."""
+        """Take the folder. Raises Misconfigured where another engine has it, OSError where the disk refuses."""
         folder = Path(self.data.dir)
-        with _disk(folder), dataset.owned(folder):
+        with dataset.owned(folder):
             yield Dataset(folder, rows_max=self.rows_max, flush_ms=self.flush_ms, compression=self.compression)
 
 
@@ -78,16 +78,21 @@ class Dataset:
         """Put the files in place, then the cursors that commit them. Trying again writes the same files."""
         if not self._waiting:
             return
-        with _disk(self._folder):
-            for path, rows in self._files():
-                put(rows, path, compression=self._compression)
-            for findings in self._waiting:
-                dataset.put_rules(self._folder, findings.rules)
-            for partition, cursor in self._ahead.items():
-                dataset.put_cursor(self._folder, partition, cursor)
+        try:
+            self._put()
+        except OSError as error:
+            raise Unavailable("parquet", f"{error.filename or self._folder}: {error.strerror or error}") from error
         self._own |= self._ahead
         self._ahead.clear()
         self._waiting.clear()
+
+    def _put(self) -> None:
+        for path, rows in self._files():
+            put(rows, path, compression=self._compression)
+        for findings in self._waiting:
+            dataset.put_rules(self._folder, findings.rules)
+        for partition, cursor in self._ahead.items():
+            dataset.put_cursor(self._folder, partition, cursor)
 
     def _is_due(self) -> bool:
         if not self._waiting:
@@ -119,14 +124,6 @@ class Dataset:
             )
             for partition, end in self._ahead.items()
         }
-
-
-@contextmanager
-def _disk(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Unavailable("parquet", f"{error.filename or folder}: {error.strerror or error}") from error
 
 
 part: type[SinkRecipe] = Parquet

@@ -113,7 +113,7 @@ def running(folder: Path, *arguments: str) -> Iterator[Command]:
         (["run", "--set=run.sinks=['parket']"], 78, "did you mean parquet?"),
         (["run", "--tape=/nowhere.parquet"], 78, "/nowhere.parquet"),
         (["run", "--config=/nowhere.toml"], 78, "/nowhere.toml"),
-        (["run", "--data=/proc/nothing"], 69, "/proc/nothing"),
+        (["run", "--data=/proc/nothing"], 78, "/proc/nothing"),
         (["engine", "--set=bus.kafka.bootstrap=127.0.0.1:1"], 69, "kafka"),
         (["engine", "--set=bus.kafka.bootstrap=kafka.example:9092"], 78, "bus.kafka"),
         (["migrate", "--dsn=postgresql://127.0.0.1:1/none"], 69, "postgresql"),

@@ -178,8 +178,20 @@ def test_where_the_disk_refuses_the_same_findings_are_written_later(there: InFol
 
 def test_a_folder_that_cannot_be_made_is_told_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(Unavailable, match=r"file/data: Not a directory"), opened(InFolder(tmp_path / "file" / "data")):
+    for name in ("file", "file/data"):
+        with pytest.raises(Misconfigured, match=rf"data\.dir: .*{name}: "), opened(InFolder(tmp_path / name)):
+            pass
+
+
+def test_what_the_disk_refuses_at_the_opening_is_told_as_it_is() -> None:
+    with pytest.raises(OSError, match=r"not permitted|Read-only") as raised, opened(InFolder(Path("/sys/nothing"))):
         pass
+    assert raised.value.filename == "/sys/nothing"
+
+
+def test_an_error_of_whoever_writes_is_not_the_disks(there: InFolder) -> None:
+    with pytest.raises(ConnectionResetError), opened(there):
+        raise ConnectionResetError
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"next_offset": "x"}', '{"next_offset": 1, "state": "?"}', "[1]"])
