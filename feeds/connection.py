@@ -5,7 +5,7 @@ import logging
 from typing import Final
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, InvalidURI
+from websockets.exceptions import WebSocketException
 
 from engine.errors import Disconnected
 from engine.ports import Clock
@@ -82,5 +82,6 @@ class Connection:
                 close_timeout=_CLOSE_TIMEOUT_S,
                 max_size=self._limits.frame_bytes_max,
             )
-        except (OSError, InvalidHandshake, InvalidURI, ValueError) as error:
+        # An ImportError is that of a SOCKS proxy's client, which is not installed.
+        except (OSError, WebSocketException, ValueError, ImportError) as error:
             raise not_opened(error) from error

@@ -4,7 +4,7 @@ import socket
 import ssl
 from typing import Final, Literal, TypeAlias, get_args
 
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, ProxyError
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidProxy, InvalidStatus, ProxyError
 
 from engine.errors import Disconnected
 
@@ -39,6 +39,8 @@ def not_opened(error: Exception) -> Disconnected:
     """The loss that an error at opening stands for; one that names no cause lies in the address itself."""
     if isinstance(error, InvalidStatus):
         return _turned_away(error)
+    if isinstance(error, InvalidProxy | ImportError):
+        return Disconnected("proxy", str(error), permanent=True)
     for kind, reason in _OPENING:
         if isinstance(error, kind):
             return Disconnected(reason, str(error))

@@ -3,8 +3,9 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
+from engine.errors import TickStreamError
 from engine.ports import Clock
 from engine.settings import Settings
 from feeds import feed
@@ -29,7 +30,7 @@ class Feeding:
 
     def stop(self) -> None:
         """Close the connections, publish what is left. Returns at once."""
-        if not self._loop.is_closed():
+        with suppress(RuntimeError):  # The loop is closed: it is over by itself.
             self._loop.call_soon_threadsafe(self._stop.set)
 
     def join(self, timeout: float) -> None:
@@ -41,7 +42,7 @@ class Feeding:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
                 runner.run(self._feed())
         except BaseException as error:  # noqa: BLE001 - the main thread raises it.
-            self.error = error
+            self.error = _cause(error)
         finally:
             self._ended()
 
@@ -60,3 +61,10 @@ class Feeding:
     async def _end_with(self, finished: asyncio.Event) -> None:
         await finished.wait()
         self._stop.set()
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The first error of a group that holds nothing but what a person can mend; any other as it is."""
+    while isinstance(error, BaseExceptionGroup) and error.split(TickStreamError)[1] is None:
+        error = error.exceptions[0]
+    return error

@@ -311,6 +311,22 @@ async def test_address_that_cannot_be_opened_is_told_from_others(url: str, reaso
         await until(lambda: running.lost(reason) >= 1)
 
 
+@pytest.mark.parametrize("proxy", ["ftp://proxy.example:8080", "http://user@proxy.example", "socks5://proxy.example"])
+def test_proxy_that_cannot_be_used_gives_the_exchange_up_and_is_told(
+    proxy: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("https_proxy", proxy)
+
+    @asynchronous
+    async def test() -> None:
+        async with connecting("kraken", "wss://exchange.invalid") as running:
+            await until(lambda: running.lost("proxy") == 1)
+
+    test()
+    assert [record.message for record in caplog.records] == ["feed given up"]
+    assert "proxy" in vars(caplog.records[0])["detail"]
+
+
 @asynchronous
 async def test_server_without_encryption_is_no_secure_exchange() -> None:
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
