@@ -42,12 +42,12 @@ class Model:
 
     def trades(self, start_us: int) -> Iterator[tuple[int, Trade]]:
         """Event times are wall-clock times; `rate` makes more of the market pass in each of their seconds."""
-        for trade in self._market_trades(first_id=start_us // 1_000):
+        for trade in self._market_trades(first_id=start_us):
             wall_us = start_us + int(trade.time_us / self._settings.rate)
             yield wall_us, trade._replace(time_us=wall_us)
 
     def _market_trades(self, first_id: int) -> Iterator[Trade]:
-        """Trades in the market's own time, from 0 on. Ids begin at the clock's milliseconds: a later run goes above."""
+        """Trades in the market's own time, from 0 on. Ids begin at the clock's microseconds: a later run goes above."""
         random = Random(self._settings.seed)
         assets = [asset(symbol) for symbol in self.symbols]
         longest = max(traits.delay_steps for traits in _VENUES.values()) + REMEMBERED_STEPS

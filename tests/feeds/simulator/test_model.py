@@ -43,7 +43,8 @@ def test_a_seed_gives_the_same_market_whenever_it_starts() -> None:
     later = [trade for _, trade in zip(range(5_000), model.trades(START_US + 3_600_000_000), strict=False)]
     assert len(later) == 5_000
     moved = [
-        trade._replace(time_us=trade.time_us - 3_600_000_000, trade_id=trade.trade_id - 3_600_000) for _, trade in later
+        trade._replace(time_us=trade.time_us - 3_600_000_000, trade_id=trade.trade_id - 3_600_000_000)
+        for _, trade in later
     ]
     assert moved == some(model, 5_000) == some(Model(simulator(), SYMBOLS), 5_000)
     assert some(Model(simulator(seed=8), SYMBOLS), 100) != some(model, 100)
@@ -71,10 +72,17 @@ def test_trades_are_due_at_their_own_times_and_these_never_go_back() -> None:
     assert times[0] >= START_US
 
 
-def test_ids_rise_by_one_from_the_clocks_milliseconds() -> None:
+def test_ids_rise_by_one_from_the_clocks_microseconds() -> None:
     trades = frame(some(Model(simulator(), SYMBOLS), 20_000))
     for key in trades.partition_by("venue", "symbol"):
-        assert key["trade_id"].to_list() == list(range(START_US // 1_000, START_US // 1_000 + len(key)))
+        assert key["trade_id"].to_list() == list(range(START_US, START_US + len(key)))
+
+
+def test_a_busy_run_is_followed_by_higher_ids() -> None:
+    busy = first(Model(simulator(ticks_per_second=20_000.0), ("BTC-USDT",)), seconds=1.0)
+    end_us = START_US + 1_000_000
+    _, later = next(Model(simulator(), ("BTC-USDT",)).trades(end_us))
+    assert max(trade.trade_id for trade in busy) < later.trade_id < 2**53
 
 
 def test_prices_stand_on_ticks_and_sizes_on_lots() -> None:
