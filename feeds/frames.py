@@ -2,9 +2,12 @@
 
 import asyncio
 from collections import deque
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from engine.errors import Disconnected
+
+BYTES_MAX: Final = 67_108_864
+"""Bytes of frames that wait in a connection's memory."""
 
 
 class Frame(NamedTuple):
@@ -15,14 +18,16 @@ class Frame(NamedTuple):
 
 
 class Frames:
-    """A bounded queue that drops its oldest frame when it is full, so that the socket is read on whatever happens.
+    """A bounded queue that drops its oldest frames when it is full, so that the socket is read on whatever happens.
 
     What is dropped is missed by trade id later. A session ends here: the reader still gets every frame received, then
     the reason.
     """
 
-    def __init__(self, waiting_max: int) -> None:
-        self._waiting: deque[Frame] = deque(maxlen=waiting_max)
+    def __init__(self, waiting_max: int, bytes_max: int = BYTES_MAX) -> None:
+        self._waiting_max, self._bytes_max = waiting_max, bytes_max
+        self._waiting: deque[Frame] = deque()
+        self._bytes = 0
         self._some = asyncio.Event()
         self._lost: Disconnected | None = None
 
@@ -31,12 +36,16 @@ class Frames:
         """How many frames wait."""
         return len(self._waiting)
 
-    def put(self, frame: Frame) -> bool:
-        """Add a frame; False where that cost the oldest."""
-        room = len(self._waiting) != self._waiting.maxlen
+    def put(self, frame: Frame) -> int:
+        """Add a frame; how many of the oldest that cost. The newest always stays."""
         self._waiting.append(frame)
+        self._bytes += len(frame.payload)
         self._some.set()
-        return room
+        dropped = 0
+        while self.waiting > self._waiting_max or (self._bytes > self._bytes_max and self.waiting > 1):
+            self._take()
+            dropped += 1
+        return dropped
 
     def end(self, lost: Disconnected) -> None:
         """No more frames will come; the first reason stands."""
@@ -50,4 +59,9 @@ class Frames:
                 raise self._lost
             self._some.clear()
             await self._some.wait()
-        return self._waiting.popleft()
+        return self._take()
+
+    def _take(self) -> Frame:
+        frame = self._waiting.popleft()
+        self._bytes -= len(frame.payload)
+        return frame

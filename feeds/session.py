@@ -80,8 +80,8 @@ class Session:
             while True:
                 payload = await self._socket.recv(decode=False)
                 self._heard = self._now()
-                if not self._frames.put(Frame(payload, self._clock.now_us())):
-                    metrics.frames_dropped.labels(self._name).inc()
+                if dropped := self._frames.put(Frame(payload, self._clock.now_us())):
+                    metrics.frames_dropped.labels(self._name).inc(dropped)
                     if rarely.again("dropped"):
                         log.warning("frames dropped", extra={"exchange": self._name})
         except ConnectionClosed as error:
