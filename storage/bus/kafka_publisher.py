@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from engine import settings
 from engine.errors import Unavailable
 from storage import ipc
-from storage.bus.client import producer_config
+from storage.bus.client import problem, producer_config
 from storage.bus.partitioning import split
 from storage.bus.topics import topic
 
@@ -30,7 +30,8 @@ class _Outgoing(NamedTuple):
 class KafkaPublisher:
     """The feeds' end. Messages wait in a bounded queue until all replicas have them, however long a broker is away.
 
-    What a broker refuses stays here and is sent again before anything that follows it.
+    What a broker refuses stays here and is sent again before anything that follows it. After an error that the client
+    calls fatal this is done by a client of its own: what the broker had taken without an answer comes twice.
     """
 
     def __init__(self, bus: settings.Bus, *, wait_ms: int = 10_000) -> None:
@@ -39,9 +40,12 @@ class KafkaPublisher:
         self._lock = threading.Lock()
         self._unsent_bytes = 0
         self._refused: list[_Outgoing] = []
-        self._reason = ""
-        self._producer = Producer(
-            producer_config(bus.kafka)
+        self._refusal: KafkaError | None = None
+        self._producer = self._connected()
+
+    def _connected(self) -> Producer:
+        return Producer(
+            producer_config(self._bus.kafka)
             | {
                 "message.timeout.ms": 0,  # A message waits for its broker: giving it up would leave a hole in the log.
                 "queue.buffering.max.kbytes": 2 * QUEUE_BYTES_MAX // 1_024,
@@ -52,7 +56,8 @@ class KafkaPublisher:
     def publish(self, rows: pa.RecordBatch) -> None:
         """Hand over a message for each partition, all or none; waits while the queue is full.
 
-        Raises Unavailable where the broker takes nothing: the same rows may be published again.
+        Raises Unavailable where the broker takes nothing: the same rows may be published again; Misconfigured where it
+        never will.
         """
         outgoing = self._messages(rows)
         size = sum(len(each.value) for each in outgoing)
@@ -62,10 +67,6 @@ class KafkaPublisher:
             for each in outgoing:
                 self._produce(each)
             self._producer.poll(0)
-
-    def unsent_bytes(self) -> int:
-        """What still waits here for the broker."""
-        return self._unsent_bytes
 
     def flush(self) -> None:
         """Wait until the broker has everything. Raises Unavailable where it does not take it."""
@@ -79,8 +80,7 @@ class KafkaPublisher:
         try:
             self.flush()
         finally:
-            self._producer.purge()
-            self._producer.close()
+            self._let_go()
 
     def _messages(self, rows: pa.RecordBatch) -> list[_Outgoing]:
         bytes_max = self._bus.kafka.message_bytes_max - _HEADER_BYTES
@@ -105,22 +105,27 @@ class KafkaPublisher:
 
     def _settle(self, each: _Outgoing, error: KafkaError | None) -> None:
         self._unsent_bytes -= len(each.value)
-        if error is None:
-            return
-        if error.fatal():
-            raise KafkaException(error)
-        self._refused.append(each)
-        self._reason = error.str()
+        if error is not None:
+            self._refused.append(each)
+            self._refusal = error
 
     def _send_refused(self) -> None:
         """Try again what was refused, and let nothing follow before it is taken."""
-        again, self._refused = self._refused, []
+        if self._refusal is not None and self._refusal.fatal():
+            self._let_go()
+            self._producer = self._connected()
+        again, self._refused, self._refusal = self._refused, [], None
         for each in again:
             self._produce(each)
         if again:
             self._wait_until(lambda: self._unsent_bytes == 0)
-        if self._refused:
-            raise Unavailable("kafka", self._reason)
+        if self._refusal is not None:
+            raise problem(KafkaException(self._refusal))
+
+    def _let_go(self) -> None:
+        """End the client; what it had not sent counts as refused."""
+        self._producer.purge()
+        self._producer.close()
 
     def _wait_until(self, done: Callable[[], bool]) -> None:
         give_up = time.monotonic() + self._wait_seconds
