@@ -10,6 +10,7 @@ from feeds.simulator.assets import canonical
 from feeds.simulator.market import VENUES, Trade
 
 _ROWS_AT_ONCE = 10_000
+_LOT = 1e-8
 _LATEST_US = 7_258_118_400_000_000  # the year 2200
 
 
@@ -17,7 +18,7 @@ class Tape:
     """The trades of a Parquet file, in the order of the file.
 
     Its columns: `ts` (µs, UTC) or `ts_event`, `exchange`, `symbol`, `price`; where known `size`, `side`, `trade_id`.
-    Venues always name a side: a trade with none is sent as a buy, one with no size as 0.
+    Venues always name a side: a trade with none is sent as a buy, one with no size as the smallest.
     """
 
     def __init__(self, path: Path, rate: float) -> None:
@@ -72,7 +73,7 @@ def _typed(rows: pl.DataFrame, time: str, path: Path) -> pl.DataFrame:
             stamp.cast(pl.Int64).alias("time_us"),
             pl.col("trade_id").cast(pl.Int64),
             pl.col("price").cast(pl.Float64),
-            pl.col("size").cast(pl.Float64).fill_null(0.0),
+            pl.col("size").cast(pl.Float64).fill_null(_LOT),
             pl.when(_lower("side") == "sell").then(pl.lit("sell")).otherwise(pl.lit("buy")).alias("side"),
         )
     except pl.exceptions.PolarsError as error:

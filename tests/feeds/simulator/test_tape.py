@@ -58,7 +58,7 @@ def test_captures_of_ours_are_tapes_too(tmp_path: Path) -> None:
 
 def test_size_and_side_may_be_unknown(tmp_path: Path) -> None:
     path = tape_file(tmp_path / "tape.parquet", size=None, side=[None, "SELL", "buy"])
-    assert [(trade.size, trade.side) for _, trade in played(path)] == [(0.0, "buy"), (0.0, "sell"), (0.0, "buy")]
+    assert [(trade.size, trade.side) for _, trade in played(path)] == [(1e-8, "buy"), (1e-8, "sell"), (1e-8, "buy")]
 
 
 NORM = [
