@@ -29,9 +29,10 @@ TICKS: Final = pa.schema([field.with_nullable(True) for field in schema.LOG])
 TABLES: Final = {"ticks": TICKS, "scores": schema.SCORE, "anomalies": schema.ANOMALY, "rejected": REJECTED}
 
 
-def dataset_files(folder: Path, table: str) -> list[Path]:
-    """The committed files of a table, by partition and offset."""
-    ends = {partition: cursor.next_offset for partition, cursor in read_cursors(folder).items()}
+def dataset_files(folder: Path, table: str, cursors: Mapping[int, Cursor] | None = None) -> list[Path]:
+    """The files of a table that are committed, or were by these cursors; by partition and offset."""
+    cursors = read_cursors(folder) if cursors is None else cursors
+    ends = {partition: cursor.next_offset for partition, cursor in cursors.items()}
     return [path for span, path in _files(folder, table) if span.end <= ends.get(span.partition, 0)]
 
 

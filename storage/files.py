@@ -53,14 +53,10 @@ def by_date(
         yield path, rows[index].to_arrow()
 
 
-def put(rows: pa.Table, path: Path, *, compression: str = "zstd", notes: Mapping[str, str] | None = None) -> None:
-    """Write rows under another name, make them durable, put them in place by rename. `notes` go into the metadata.
-
-    Raises OSError where the disk refuses.
-    """
-    table = rows.replace_schema_metadata({**(rows.schema.metadata or {}), **(notes or {})})
+def put(rows: pa.Table, path: Path, *, compression: str = "zstd") -> None:
+    """Write rows under another name, make them durable, put them in place by rename. Raises OSError."""
     with placed(path) as file:
-        pq.write_table(table, file, compression=compression, write_page_checksum=True)
+        pq.write_table(rows, file, compression=compression, write_page_checksum=True)
 
 
 def put_bytes(payload: bytes, path: Path) -> None:

@@ -10,9 +10,8 @@ import duckdb
 import pyarrow as pa
 
 from engine.errors import Misconfigured
-from storage.dataset import TABLES, read_cursors
+from storage.dataset import TABLES, dataset_files, read_cursors
 from storage.scans import said
-from storage.stored import committed
 
 _TABLE_OF: Final = {"ticks": "ticks", "scores": "scores", "anomaly_states": "anomalies"}
 
@@ -37,10 +36,10 @@ def answer(folder: Path, question: str) -> Iterator[pa.RecordBatchReader]:
 def _show(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     if not folder.is_dir():
         raise Misconfigured(f"{folder}: there is no such folder; name the dataset with --data")
-    next_offsets = {partition: cursor.next_offset for partition, cursor in read_cursors(folder).items()}
+    cursors = read_cursors(folder)
     seen: list[str] = []
     for view, table in _TABLE_OF.items():
-        files = [str(path) for path in committed(folder, table, next_offsets)]
+        files = [str(path) for path in dataset_files(folder, table, cursors)]
         if files:
             connection.read_parquet(files, union_by_name=True, hive_partitioning=False).create_view(view)
         else:

@@ -19,15 +19,16 @@ log = logging.getLogger(__name__)
 SUFFIXES: Final = (".parquet", ".arrow", ".arrows", ".feather", ".ipc")
 
 
-def read(paths: Sequence[Path], *, set_aside: Callable[[Path, str], None] | None = None) -> Iterator[pl.DataFrame]:
+def read(paths: Sequence[Path]) -> Iterator[pl.DataFrame]:
     """The rows of files, and of folders of them, with the columns of LOG, in the order of the log.
 
     Files named after what they hold are put in order; others follow in the order given. A bad file that was named
-    raises Misconfigured; one in a folder is told to `set_aside` (by default: logged) and the rest is read.
+    raises Misconfigured; one in a folder is logged and the rest is read.
     """
     files = list(found(paths))
-    bad = _named_bad if set_aside is None else set_aside
-    streams = [_stream(path, number, bad if in_folder else _refuse) for number, (path, in_folder) in enumerate(files)]
+    streams = [
+        _stream(path, number, _set_aside if in_folder else _refuse) for number, (path, in_folder) in enumerate(files)
+    ]
     spans = {at: span for at, (path, _) in enumerate(files) if (span := span_of(path))}
     ours, places = list(spans.values()), list(spans)
     merged = (interleave([streams[places[at]] for at in together]) for together in overlapping(ours))
@@ -121,5 +122,5 @@ def _refuse(path: Path, reason: str) -> None:
     raise Misconfigured(f"{path}: cannot be read as ticks ({reason}); restore the file or leave it out")
 
 
-def _named_bad(path: Path, reason: str) -> None:
+def _set_aside(path: Path, reason: str) -> None:
     log.warning("tick file set aside", extra={"path": str(path), "reason": reason})

@@ -11,8 +11,7 @@ from msgspec import Struct
 
 from engine.errors import Misconfigured
 from storage import postgres
-from storage.dataset import read_cursors, read_rules
-from storage.files import span_of
+from storage.dataset import dataset_files, read_cursors, read_rules
 from storage.scans import Rows, readable
 
 
@@ -31,20 +30,15 @@ class Stored(Struct, frozen=True):
 
 def in_dataset(folder: Path) -> tuple[Sequence[Path], Stored]:
     """The tick files of an embedded dataset and what was stored beside them; an engine may be writing on."""
-    next_offsets = {partition: cursor.next_offset for partition, cursor in read_cursors(folder).items()}
-    ticks, scores, anomalies = (committed(folder, table, next_offsets) for table in ("ticks", "scores", "anomalies"))
-    if not next_offsets:
+    cursors = read_cursors(folder)
+    ticks, scores, anomalies = (dataset_files(folder, table, cursors) for table in ("ticks", "scores", "anomalies"))
+    if not cursors:
         raise Misconfigured(f"{folder}: holds no dataset: there is no progress/; name the folder given to --data")
+    next_offsets = {partition: cursor.next_offset for partition, cursor in cursors.items()}
     try:
         return ticks, Stored(scores, anomalies, read_rules(folder), next_offsets)
     except UnicodeDecodeError as error:
         raise Misconfigured(f"{folder / 'rules'}: is not UTF-8 text: {error.reason}") from error
-
-
-def committed(folder: Path, table: str, next_offsets: Mapping[int, int]) -> list[Path]:
-    """The files of a table that lie below these cursors; one beyond is the leftover of a crash, or newer than they."""
-    spans = sorted((span, path) for path in (folder / table).rglob("*.parquet") if (span := span_of(path)))
-    return [path for span, path in spans if span.end <= next_offsets.get(span.partition, 0)]
 
 
 def in_files(scores: Sequence[Path]) -> Stored:

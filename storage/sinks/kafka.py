@@ -16,13 +16,12 @@ from msgspec import Struct
 from engine import schema
 from engine.batch import Cursor, Findings
 from engine.errors import Superseded
-from engine.ports import Writing
+from engine.ports import Sink, Writing
 from engine.settings import Bus
 from storage import ipc, progress
 from storage.bus import client
 from storage.bus.topics import topic
 from storage.exactly_once import ExactlyOnce
-from storage.sinks import SinkRecipe
 
 TRANSACTION_SECONDS: Final = 10
 HEADER_BYTES: Final = 4_096
@@ -137,4 +136,4 @@ def _span(partition: int, own: Mapping[int, Cursor], new: Mapping[int, Cursor]) 
     return f"{partition}:{first}-{new[partition].next_offset}"
 
 
-part: type[SinkRecipe] = Kafka
+part: type[Sink] = Kafka

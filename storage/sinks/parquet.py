@@ -13,13 +13,12 @@ from msgspec import Struct
 from engine import settings
 from engine.batch import Cursor, Findings
 from engine.errors import Unavailable
-from engine.ports import Writing
+from engine.ports import Sink, Writing
 from engine.settings import Count, Milliseconds
 from storage import dataset
 from storage.exactly_once import unwritten
 from storage.files import Span, by_date, put
 from storage.rejected import REJECTED, rows_of
-from storage.sinks import SinkRecipe
 
 
 class Parquet(Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,4 +125,4 @@ class Dataset:
         }
 
 
-part: type[SinkRecipe] = Parquet
+part: type[Sink] = Parquet

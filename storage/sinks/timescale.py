@@ -16,12 +16,11 @@ from msgspec import Struct
 from engine import schema
 from engine.batch import Cursor, Findings, Parked
 from engine.errors import Misconfigured, Superseded, Unavailable
-from engine.ports import Writing
+from engine.ports import Sink, Writing
 from engine.settings import Milliseconds
 from storage import ipc, postgres
 from storage.exactly_once import ExactlyOnce
 from storage.rejected import REJECTED, rows_of
-from storage.sinks import SinkRecipe
 
 BATCH_ROWS: Final = 10_000
 """Rows handed to COPY at once: flat memory, and the GIL is held for short."""
@@ -192,4 +191,4 @@ def _without_nul(rejected: pl.DataFrame) -> pl.DataFrame:
     return rejected.with_columns(pl.col("reason").str.replace_all("\0", "\ufffd", literal=True))
 
 
-part: type[SinkRecipe] = Timescale
+part: type[Sink] = Timescale

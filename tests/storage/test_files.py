@@ -44,9 +44,9 @@ def test_absurd_times_lie_under_dates_that_every_reader_knows(us: int, day: str)
     assert path.parent.name == f"date={day}"
 
 
-def test_a_file_in_place_is_whole_and_carries_its_notes(tmp_path: Path) -> None:
+def test_a_file_in_place_is_whole_and_keeps_its_metadata(tmp_path: Path) -> None:
     path = tmp_path / "ticks" / Span(3, 10, 20).file_name()
-    files.put(_rows((3, 10, 0)).to_arrow(), path, notes={"rules": "{}"})
+    files.put(_rows((3, 10, 0)).to_arrow().replace_schema_metadata({"rules": "{}"}), path)
 
     assert [file.name for file in path.parent.iterdir()] == ["p00003-00000000000000000010-00000000000000000020.parquet"]
     assert pq.read_schema(path).metadata[b"rules"] == b"{}"

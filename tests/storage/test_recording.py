@@ -192,14 +192,16 @@ def bad_files(folder: Path) -> list[Path]:
     return [*(folder / name for name in bad), *(put(folder / name, rows) for name, rows in made.items())]
 
 
-def test_bad_files_in_a_folder_are_named_and_set_aside_and_the_rest_is_read(tmp_path: Path) -> None:
+def test_bad_files_in_a_folder_are_named_and_set_aside_and_the_rest_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     bad = bad_files(tmp_path)
     put(tmp_path / "z.parquet", ticks(10))
-    named: dict[Path, str] = {}
 
-    rows = whole(list(read([tmp_path], set_aside=named.__setitem__)))
+    rows = whole(list(read([tmp_path])))
 
-    assert sorted(named) == sorted(bad)
+    named = {vars(record)["path"]: vars(record)["reason"] for record in caplog.records}
+    assert sorted(named) == sorted(map(str, bad))
     assert all(reason for reason in named.values())
     assert rows.filter(pl.col("offset") == rows["offset"].max())["trade_id"].to_list() == list(range(10))
 

@@ -186,7 +186,7 @@ def test_score_files_carry_their_rules(tmp_path: Path) -> None:
     ticks, scores = tmp_path / "ticks.parquet", tmp_path / "scores.parquet"
     put(PLAIN.ticks.to_arrow(), ticks)
     notes = {"rules": msgspec.json.encode(PLAIN.rules).decode()}
-    put(PLAIN.scores.with_row_index("seq").to_arrow(), scores, notes=notes)
+    put(PLAIN.scores.with_row_index("seq").to_arrow().replace_schema_metadata(notes), scores)
     assert replay([ticks], stored.in_files([scores])).anomalies == 0
     put(PLAIN.anomalies.to_arrow(), stored.anomalies_beside(scores))
     report = replay([ticks], stored.in_files([scores]))
