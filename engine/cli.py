@@ -80,7 +80,9 @@ def run(
     tape: Tape = None,
     rate: Rate = None,
     data: DataDir = None,
-    seconds: Annotated[float | None, typer.Option("--for", help="Stop by itself after so many seconds.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--for", min=0, max=1e9, help="Stop by itself after so many seconds.")
+    ] = None,
     config: Config = None,
     sets: Sets = None,
 ) -> None:

@@ -18,10 +18,10 @@ PREFIX = "TICKSTREAM_"
 
 Tree: TypeAlias = dict[str, Any]
 Count: TypeAlias = Annotated[int, Meta(ge=1)]
-Milliseconds: TypeAlias = Annotated[int, Meta(ge=0)]
+Milliseconds: TypeAlias = Annotated[int, Meta(ge=0, le=3_155_760_000_000)]  # a century
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65_535)]
 Decimals: TypeAlias = Annotated[int, Meta(ge=0, le=15)]
-Positive: TypeAlias = Annotated[float, Meta(gt=0)]
+Positive: TypeAlias = Annotated[float, Meta(gt=0, le=1e9)]
 
 
 class Section(Struct, frozen=True, forbid_unknown_fields=True):
@@ -172,7 +172,7 @@ def _layers(file: Path | None, sets: Iterable[str], environ: Mapping[str, str]) 
             yield name, _nested(path, _value(environ[name]))
     for text in sets:
         key, equals, value = text.partition("=")
-        if not equals or not key.strip():
+        if not equals or not all(_keys(key.strip()) or [""]):
             raise Misconfigured(f"--set {text}: expected key=value, such as --set loop.drain_ms=50")
         yield "--set", _nested(_keys(key.strip()), _value(value.strip()))
 
@@ -184,7 +184,7 @@ def _read(file: Path) -> Tree:
         raise Misconfigured(f"{file}: cannot be read ({error.strerror}); give a readable file with --config") from error
     except UnicodeDecodeError as error:
         raise Misconfigured(f"{file}: is not UTF-8 text; save it as UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise Misconfigured(f"{file}: is not TOML: {error}") from error
 
 
@@ -197,7 +197,7 @@ def _value(text: str) -> Any:
     """A TOML value, or the text itself where it is none."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
 
 

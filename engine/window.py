@@ -19,6 +19,9 @@ from engine.rings import Rings
 UNITS_MAX = 1 << 50
 """Prices in units must stay below this in magnitude."""
 
+SPAN_MS_MAX = 3_155_760_000_000
+"""The longest window: a century."""
+
 _FLAT = 2.0**-48
 _WIDTH_MAX = 1 << 48
 _CHUNK = 1 << 14

@@ -100,12 +100,25 @@ def _is_foreign(folder: Path) -> bool:
 
 
 def _drop_leftovers(folder: Path) -> None:
-    """Delete what an engine that was killed had not committed."""
+    """Delete what an engine that was killed had not committed: the files of one flush, which begin at the cursor.
+
+    Raises Misconfigured where files lie further on: then it is the cursor that is missing or was set back.
+    """
+    nexts = {partition: cursor.next_offset for partition, cursor in read_cursors(folder).items()}
+    beyond = [
+        (span, path)
+        for table in TABLES
+        for span, path in _files(folder, table)
+        if span.end > nexts.get(span.partition, 0)
+    ]
+    for span, path in beyond:
+        if span.first != nexts.get(span.partition, 0):
+            cursor = folder / "progress" / f"p{span.partition:05d}.json"
+            raise Misconfigured(
+                f"{path}: lies beyond what {cursor} covers; restore that file, or choose another data.dir"
+            )
+    for _, path in beyond:
+        path.unlink()
     for name in (*TABLES, "progress", "rules"):
         for path in (folder / name).rglob("*.tmp"):
             path.unlink()
-    for table in TABLES:
-        committed = set(dataset_files(folder, table))
-        for _, path in _files(folder, table):
-            if path not in committed:
-                path.unlink()

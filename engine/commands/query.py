@@ -14,7 +14,9 @@ def query(folder: Path, question: str, *, as_json: bool) -> None:
     with answer(folder, question) as batches:
         if not as_json:
             rows = pl.from_arrow(batches.read_all())
-            with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_hide_dataframe_shape=True, fmt_str_lengths=80):
+            with pl.Config(
+                tbl_rows=-1, tbl_cols=-1, tbl_hide_dataframe_shape=True, tbl_width_chars=60_000, fmt_str_lengths=80
+            ):
                 sys.stdout.write(f"{rows}\n")
             return
         for batch in batches:

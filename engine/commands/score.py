@@ -36,6 +36,7 @@ def score(settings: Settings, files: Sequence[Path], out: Path, batch_rows: int)
     """Score files as one log into `out`, the anomalies into a file beside it. Raises Misconfigured for a bad file."""
     if not files:
         raise Misconfigured("score: name at least one tick file")
+    _check_target(files, out)
     began = time.monotonic()
     state, rows = state_from(settings), 0
     notes = {"rules": msgspec.json.encode(dict(state.rules.documents)).decode()}
@@ -51,6 +52,16 @@ def score(settings: Settings, files: Sequence[Path], out: Path, batch_rows: int)
             rows += len(ticks)
     seconds = time.monotonic() - began
     return Done(rows, round(seconds, 6), round(rows / seconds, 1))
+
+
+def _check_target(files: Sequence[Path], out: Path) -> None:
+    """Nothing but a regular file of its own is replaced."""
+    if out.is_dir() or not out.name or (out.exists() and not out.is_file()):
+        raise Misconfigured(f"--out {out}: is not a file; name one, such as scores.parquet")
+    if any(out.resolve() == file.resolve() for file in files):
+        raise Misconfigured(f"--out {out}: is one of the tick files; name another")
+    if out.parent.exists() and not out.parent.is_dir():
+        raise Misconfigured(f"--out {out}: {out.parent} is no folder")
 
 
 def _batches(frames: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:

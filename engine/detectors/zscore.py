@@ -10,20 +10,20 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from engine.detectors import Detector
-from engine.window import Window
+from engine.window import SPAN_MS_MAX, Window
 
 
 class ZScore(Struct, frozen=True, forbid_unknown_fields=True):
     """`threshold` is the |z| at which the score is 1.0."""
 
-    window_ms: Annotated[int, Meta(ge=1)]
+    window_ms: Annotated[int, Meta(ge=1, le=SPAN_MS_MAX)]
     threshold: Annotated[float, Meta(ge=0.001, le=1e6)]
     baseline: Literal["prior", "inclusive"] = "prior"
     count_min: Annotated[int, Meta(ge=1)] = 30
     move_bps_min: Annotated[float, Meta(ge=0)] = 0.0
-    quiet_ms: Annotated[int, Meta(ge=0)] = 300_000
-    episode_ms_max: Annotated[int, Meta(ge=0)] = 3_600_000
-    cooldown_ms: Annotated[int, Meta(ge=0)] = 0
+    quiet_ms: Annotated[int, Meta(ge=0, le=SPAN_MS_MAX)] = 300_000
+    episode_ms_max: Annotated[int, Meta(ge=0, le=SPAN_MS_MAX)] = 3_600_000
+    cooldown_ms: Annotated[int, Meta(ge=0, le=SPAN_MS_MAX)] = 0
 
     def windows(self) -> tuple[Window, ...]:
         """The price over `window_ms`."""

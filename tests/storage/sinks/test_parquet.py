@@ -119,6 +119,18 @@ def test_what_a_crash_left_is_deleted_and_the_rest_stays(there: InFolder) -> Non
         assert files(there) == kept
 
 
+def test_files_whose_cursor_is_missing_are_not_taken_for_leftovers(there: InFolder) -> None:
+    with opened(there) as sink:
+        for end in (3, 6):
+            sink.write(findings({0: (end - 3, end)}))
+            sink.flush()
+    (there.folder / "progress" / "p00000.json").unlink()
+    kept = files(there)
+    with pytest.raises(Misconfigured, match=r"p00000\.json covers"), opened(there):
+        pass
+    assert files(there) == kept
+
+
 def test_files_of_a_person_are_left_alone(there: InFolder) -> None:
     with opened(there) as sink:
         sink.write(findings({0: (0, 3)}))
