@@ -1,7 +1,8 @@
 """Keys of the log as small numbers, so that what is remembered of each stands in columns."""
 
+import re
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,9 @@ from engine.maxima import NEVER
 
 Name: TypeAlias = tuple[int, str, str]
 """Partition, exchange, symbol."""
+
+NAME_BYTES_MAX = 64
+_BLANK = re.compile(r"[\x00-\x20\x7f]")
 
 
 class Keys:
@@ -80,9 +84,8 @@ class Keys:
         return np.flatnonzero(self.partition == partition)
 
     def of_rows(self, partition: pl.Series, exchange: pl.Series, symbol: pl.Series) -> Ints:
-        """The number of each row's key; -1 where a part of the name is null."""
-        coded = [_coded(column) for column in (partition, exchange, symbol)]
-        (p, partitions), (e, exchanges), (s, symbols) = coded
+        """The number of each row's key; -1 where a part of the name is null or cannot be one."""
+        (p, partitions), (e, exchanges), (s, symbols) = _coded(partition), _named(exchange), _named(symbol)
         code = (p * len(exchanges) + e) * len(symbols) + s
         unnamed = (p < 0) | (e < 0) | (s < 0)
         code[unnamed] = -1
@@ -103,7 +106,19 @@ class Keys:
             self.partition = np.concatenate((self.partition, np.full(more, -1)))
 
 
-def _coded(column: pl.Series) -> tuple[Ints, list[object]]:
+def is_name(text: str) -> bool:
+    """Whether this can name an exchange or a symbol: 1 to 64 bytes without blanks and control characters."""
+    return 0 < len(text.encode()) <= NAME_BYTES_MAX and not _BLANK.search(text)
+
+
+def _named(column: pl.Series) -> tuple[Ints, list[Any]]:
+    """As `_coded`; -1 also for what cannot be a name."""
+    codes, texts = _coded(column)
+    readable = np.array([is_name(text) for text in texts] + [False])  # The last is what -1 points at.
+    return np.where(readable[codes], codes, -1), texts
+
+
+def _coded(column: pl.Series) -> tuple[Ints, list[Any]]:
     """Each row's place among the distinct values, -1 for null."""
     encoded = column.to_arrow().dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)

@@ -4,6 +4,8 @@ CREATE TABLE judged AS
 WITH keys AS (
     SELECT *, row_number() OVER () AS key
     FROM (SELECT DISTINCT "partition", exchange, symbol FROM log)
+    WHERE strlen(exchange) BETWEEN 1 AND 64 AND NOT regexp_matches(exchange, '[\x00-\x20\x7F]') -- In bytes.
+        AND strlen(symbol) BETWEEN 1 AND 64 AND NOT regexp_matches(symbol, '[\x00-\x20\x7F]')
 )
 SELECT
     ordering, "partition", key, seq, trade_id,

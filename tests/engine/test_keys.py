@@ -1,6 +1,7 @@
 """Keys of the log as small numbers."""
 
 import polars as pl
+import pytest
 
 from engine.keys import Keys
 from engine.maxima import NEVER
@@ -41,8 +42,20 @@ def test_a_row_without_a_name_has_no_key() -> None:
     assert len(known) == 0
 
 
+@pytest.mark.parametrize("name", ["", " ", "BTC USDT", "BTC\n", "\x00", "BTC\x7f", "a" * 65, "\u00e9" * 33])
+def test_what_cannot_be_a_name_has_no_key(name: str) -> None:
+    known = keys()
+    assert of_rows(known, (0, name, "BTC-USDT"), (0, "binance", name)) == [-1, -1]
+    assert len(known) == 0
+
+
+@pytest.mark.parametrize("name", ["a", "!", "a" * 64, "\u00e9" * 32, "\x80", "\u00a0"])
+def test_names_at_the_bounds_have_keys(name: str) -> None:
+    assert -1 not in of_rows(keys(), (0, name, "BTC-USDT"), (0, "binance", name))
+
+
 def test_names_are_told_apart_by_the_thousand() -> None:
-    names = [(partition, f"venue {partition % 7}", f"S{at}") for at in range(2_000) for partition in (0, 3)]
+    names = [(partition, f"venue-{partition % 7}", f"S{at}") for at in range(2_000) for partition in (0, 3)]
     known = keys()
     assert [known.name(number) for number in of_rows(known, *names)] == names
     assert len(known) == len(names)

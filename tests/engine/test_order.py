@@ -88,6 +88,8 @@ def test_a_tick_without_an_id_is_never_a_duplicate() -> None:
     "changes",
     [
         {"exchange": None},
+        {"exchange": ""},
+        {"symbol": "BTC USDT"},
         {"symbol": None},
         {"ts_event": None},
         {"ts_event": -1},

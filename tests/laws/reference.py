@@ -82,9 +82,7 @@ class Partition:
 
     def take(self, row: Row) -> None:
         order = self.rules[0]  # the settings of order are the same in every document
-        if any(row[name] is None for name in ("exchange", "symbol", "ts_event", "price")):
-            return
-        if not all(0 <= time < 2**53 for time in (row["ts_event"], row["ts_received"] or 0)):
+        if not is_readable(row):
             return
         decimals = order["price_decimals_of"].get(row["symbol"], order["price_decimals"])
         x = units(row["price"], decimals)
@@ -183,6 +181,19 @@ class Partition:
         row |= {f"{end}_{part}": peak[end][part] for end in ("first", "last") for part in ("offset", "row")}
         self.anomalies.append(row | {"ts_received": None, "ts_appended": None, "ts_drained": None, "ts_scored": 0})
         episode.revision += 1
+
+
+def is_readable(row: Row) -> bool:
+    if any(row[name] is None for name in ("exchange", "symbol", "ts_event", "price")):
+        return False
+    times = row["ts_event"], row["ts_received"] or 0
+    return is_name(row["exchange"]) and is_name(row["symbol"]) and all(0 <= time < 2**53 for time in times)
+
+
+def is_name(text: str) -> bool:
+    """1 to 64 bytes, none of them a space, a control character or DEL."""
+    encoded = text.encode()
+    return 1 <= len(encoded) <= 64 and not any(byte <= 0x20 or byte == 0x7F for byte in encoded)
 
 
 def units(price: float, decimals: int) -> int | None:

@@ -24,7 +24,10 @@ GAPS_US = (29_999_999, 30 * SECOND, 30_000_001, 45 * SECOND, 600 * SECOND)
 OFF_US = (*[0] * 8, -1, -1_000, -2 * SECOND, -2_000_001, -3 * SECOND, 2 * SECOND, 2_000_001, 3_600 * SECOND)
 MOVES = (*[1.0] * 6, 1.0001, 0.9999, 1.001, 0.999, 1.01, 0.97, 1.5, 0.5)
 ODD_PRICES = (None, float("nan"), float("inf"), float("-inf"), 0.0, -0.0, -5.0, 1e300, 2.0**50, 2.0**50 / 1e8, 1e-12)
-SPOILT = (
+SPOILT: tuple[tuple[str, int | str | None], ...] = (
+    *(("exchange", name) for name in ("", "a" * 65, "\u00e9" * 33, "krak\x00en", "\n")),
+    *(("symbol", name) for name in ("", "a" * 65, "BTC USDT", "\x7f", "\x00", "BTC-USDT\t", " ")),
+    *(("symbol", name) for name in ("a" * 64, "\u00e9" * 32, "\x80", "!", "\u00a0")),  # These can be names.
     *(("exchange", None), ("symbol", None), ("ts_event", None)),
     *(("ts_event", -1), ("ts_event", 2**53), ("ts_event", 2**62), ("ts_received", -1), ("ts_received", 2**53)),
 )
@@ -46,7 +49,7 @@ class Step:
     missing: int
     new_message: bool
     astray: bool
-    spoilt: tuple[str, int | None] | None
+    spoilt: tuple[str, int | str | None] | None
 
 
 def _rarely(value: st.SearchStrategy[Any], otherwise: Any, one_in: int) -> st.SearchStrategy[Any]:
