@@ -4,7 +4,8 @@ The rules are sequential: whether a row is a duplicate, late or the first of a k
 before it. Between boundaries (rows at which a key starts anew or its venue's numbering does) all of them are running
 maxima. So boundaries are guessed, the rules evaluated over whole columns, and the boundaries that follow taken as the
 next guess, until they no longer change. Up to the first wrong boundary everything is right; hence only the true
-boundaries confirm themselves.
+boundaries confirm themselves. Boundaries that hang on one another in a long chain, as no venue's do, would take a round
+each: after a few rounds the rows are walked one by one.
 """
 
 from typing import NamedTuple
@@ -25,6 +26,10 @@ TIME_MAX_US = 1 << 53
 """Times lie from 1970 to below this, the year 2255."""
 EPOCH_STEP = 1_000_000
 """An id further than this below the latest opens a new epoch of the venue's numbering."""
+ROUNDS_MAX = 10
+"""So many rounds take as long as the walk."""
+NAMED_MAX = 1_000
+"""Symbols with prices too precise for windows are named up to here."""
 
 Places = NDArray[np.intp]
 Mask = NDArray[np.bool_]
@@ -107,7 +112,7 @@ class Order:
         self._horizon_us = settings.horizon_ms * 1000
         self._clocks: dict[int, int] = {}
         self.imprecise: set[str] = set()
-        """Symbols seen with prices that have more decimals than windows keep."""
+        """Symbols seen with prices that have more decimals than windows keep; at most NAMED_MAX."""
         self.keys = Keys(lambda symbol: float(10 ** settings.price_decimals_of.get(symbol, settings.price_decimals)))
 
     def judge(self, ticks: pl.DataFrame) -> tuple[Judged, dict[str, int]]:
@@ -139,7 +144,7 @@ class Order:
         judged = Judged(index[taken], *of_row, x[taken], scale[taken], facts.clock[back][taken])
         imprecise = judged.place[judged.x / judged.scale != price[judged.place]]
         if len(imprecise):
-            self.imprecise.update(ticks["symbol"][imprecise].unique())
+            self.imprecise.update(ticks["symbol"][imprecise].unique().head(NAMED_MAX - len(self.imprecise)))
         return judged, {
             "read": len(ticks),
             "unreadable": int((~readable).sum()),
@@ -163,7 +168,9 @@ class Order:
 
         anew = np.zeros(len(ids), np.bool_)
         epochs = _falls(_one_before(ids, first, latest_id_before), ids)
+        rounds = 0
         while True:
+            rounds += 1
             starts = is_first | anew | epochs
             before, latest_id = _maxima(ids, starts, np.where(anew | epochs, NEVER, id_at_first))
             duplicate = (ids != NEVER) & (ids <= before)
@@ -178,7 +185,29 @@ class Order:
             truly_epochs &= starts | _first_of_each(truly_epochs & ~starts, starts)
             if np.array_equal(truly_anew, anew) and np.array_equal(truly_epochs, epochs):
                 return _Facts(duplicate, accepted, anew, latest_id, latest, accepted_clock, clock)
-            anew, epochs = truly_anew, truly_epochs
+            anew, epochs = (truly_anew, truly_epochs) if rounds < ROUNDS_MAX else self._walk(rows, groups, back)
+
+    def _walk(self, rows: _Rows, groups: Groups, back: Places) -> tuple[Mask, Mask]:
+        """The boundaries, found row by row: where keys start anew, where their numbering does."""
+        remembered = (self.keys.latest_id, self.keys.latest, self.keys.clock)
+        latest_id, latest, accepted_clock = (column[groups.present].tolist() for column in remembered)
+        clocks = {partition: self.clock(partition) for partition in np.unique(rows.partition).tolist()}
+        anew, epochs = [], []
+        columns = (rows.partition, groups.of_row[back], rows.id, rows.c)
+        for at, (partition, key, trade_id, c) in enumerate(zip(*(each.tolist() for each in columns), strict=True)):
+            if accepted_clock[key] != NEVER and clocks[partition] - accepted_clock[key] > self._horizon_us:
+                latest_id[key] = latest[key] = NEVER
+                anew.append(at)
+            elif trade_id != NEVER and latest_id[key] - trade_id > EPOCH_STEP:
+                latest_id[key] = NEVER
+                epochs.append(at)
+            if trade_id != NEVER and trade_id <= latest_id[key]:
+                continue
+            latest_id[key] = max(latest_id[key], trade_id)
+            clocks[partition] = max(clocks[partition], c)
+            if latest[key] == NEVER or c >= latest[key] - self._late_us:
+                latest[key], accepted_clock[key] = max(latest[key], c), clocks[partition]
+        return _marked(back[anew], len(back)), _marked(back[epochs], len(back))
 
     def _remember(self, rows: _Rows, groups: Groups, facts: _Facts) -> Ints:
         """Take the state after these rows over; the number of each row's key, a new one from where it starts anew."""
