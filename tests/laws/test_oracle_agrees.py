@@ -60,6 +60,14 @@ def test_the_oracle_follows_the_rules_where_sums_pass_64_bits() -> None:
     assert min(beyond) < 0 < max(beyond)
 
 
+def test_the_oracle_sets_aside_what_the_rules_do() -> None:
+    log = keyed_log([(at, "binance", 100.0) for at in range(len(strategies.SPOILT))])
+    rows = log.with_columns(pl.selectors.datetime().cast(pl.Int64)).iter_rows(named=True)
+    spoilt = [row | dict([change]) for row, change in zip(rows, strategies.SPOILT, strict=True)]
+    scores, _ = assert_agrees(strategies.frame_of(spoilt), [strategies.document()])
+    assert 0 < len(scores) < len(log)
+
+
 def assert_agrees(log: pl.DataFrame, documents: Sequence[Mapping[str, Any]]) -> tuple[pl.DataFrame, pl.DataFrame]:
     wanted = reference.score(log, documents)
     with oracle.opened() as opened:
