@@ -183,7 +183,8 @@ class Order:
             truly_anew = (last != NEVER) & (clock_at - last > self._horizon_us)
             truly_epochs = _falls(_one_before(latest_id, first, latest_id_before), ids) & ~truly_anew
             truly_epochs &= starts | _first_of_each(truly_epochs & ~starts, starts)
-            if np.array_equal(truly_anew, anew) and np.array_equal(truly_epochs, epochs):
+            is_settled = np.array_equal(truly_anew, anew) and np.array_equal(truly_epochs, epochs)
+            if is_settled or rounds > ROUNDS_MAX:  # What was walked is right.
                 return _Facts(duplicate, accepted, anew, latest_id, latest, accepted_clock, clock)
             anew, epochs = (truly_anew, truly_epochs) if rounds < ROUNDS_MAX else self._walk(rows, groups, back)
 
