@@ -4,11 +4,13 @@ Time here is the log clock in us: it moves with accepted rows only and never goe
 """
 
 from collections.abc import Mapping, Sequence
+from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec import Struct, field
 
+from engine.detectors import Detector
 from engine.int128 import Ints
 from engine.rules import Rule
 
@@ -81,6 +83,10 @@ class Episode(Struct, array_like=True):
     market: bool = False
     revision: int = 0
 
+    def ends(self, detector: Detector) -> int:
+        """The clock past which it is over, should no more flags come."""
+        return min(self.last_clock + detector.quiet_ms * 1000, self.first.clock + detector.episode_ms_max * 1000)
+
 
 class Trail(Struct, array_like=True):
     """What is remembered of one key and detector: its open episode, if any, and its newest flags.
@@ -102,11 +108,13 @@ class Episodes:
     def __init__(self, rules: Mapping[str, Rule], trails: Sequence[Trail] = ()) -> None:
         self._rules = rules
         self._trails: dict[tuple[str, str], dict[str, Trail]] = {}
-        self._due: int | None = None
+        self._due: list[tuple[int, str, str, str]] = []
+        """A heap: of each open episode a time at which it may end, not after its true end, and whose it is."""
         for trail in trails:
             if trail.detector in rules:
                 self._trails.setdefault((trail.symbol, trail.detector), {})[trail.exchange] = trail
-                self._expect(trail)
+                if trail.episode is not None:
+                    self._expect(trail, trail.episode)
 
     def advance(self, rows: Rows, raised: Sequence[Raised]) -> list[dict[str, Any]]:
         """Take the next accepted rows and their flags, in log order; the rows of ANOMALY that come of them.
@@ -151,11 +159,11 @@ class Episodes:
         elif trail.episode_clock is None or flag.clock - trail.episode_clock >= rule.detector.cooldown_ms * 1000:
             episode = trail.episode = Episode(flag, flag, flag.clock, flag.t, 1, [None, None])
             state = "open"
+            self._expect(trail, episode)
         if episode is not None:
             episode.last_clock = trail.episode_clock = flag.clock
             episode.last_t = flag.t
             episode.clock_by_direction[flag.up] = flag.clock
-            self._expect(trail)
         self._join(group, trail, flag, flag.clock - rule.window_ms * 1000)
         trail.clock_by_direction[flag.up] = flag.clock
         return [] if episode is None or state is None else [_row(trail, episode, state, (flag.offset, flag.row), rule)]
@@ -174,32 +182,25 @@ class Episodes:
 
     def _close_due(self, rows: Rows, until: int, written: list[dict[str, Any]]) -> None:
         """Close the episodes that ended at or before row number `until`, each at the first row past its time."""
-        if self._due is None or until < 0 or rows.clock[until] <= self._due:
-            return
-        self._due = None
-        for trail in self.trails():
+        while until >= 0 and self._due and self._due[0][0] < rows.clock[until]:
+            due, symbol, detector, exchange = heappop(self._due)
+            trail = self._trails[symbol, detector][exchange]
             episode = trail.episode
-            if episode is None:
+            assert episode is not None
+            rule = self._rules[detector]
+            ends = episode.ends(rule.detector)
+            if ends > due:  # Flags have come since.
+                self._expect(trail, episode)
                 continue
-            ends = self._ends(episode, trail.detector)
-            if rows.clock[until] > ends:
-                at = np.searchsorted(rows.clock, ends, "right")
-                place = int(rows.offset[at]), int(rows.row[at])
-                written.append(_row(trail, episode, "closed", place, self._rules[trail.detector]))
-                trail.episode = None
-            else:
-                self._expect(trail)
+            at = np.searchsorted(rows.clock, ends, "right")
+            place = int(rows.offset[at]), int(rows.row[at])
+            written.append(_row(trail, episode, "closed", place, rule))
+            trail.episode = None
 
-    def _ends(self, episode: Episode, detector: str) -> int:
-        settings = self._rules[detector].detector
-        quiet, longest = settings.quiet_ms * 1000, settings.episode_ms_max * 1000
-        return min(episode.last_clock + quiet, episode.first.clock + longest)
-
-    def _expect(self, trail: Trail) -> None:
-        """Look again no later than when this trail's episode may end."""
-        if trail.episode is not None:
-            ends = self._ends(trail.episode, trail.detector)
-            self._due = ends if self._due is None else min(self._due, ends)
+    def _expect(self, trail: Trail, episode: Episode) -> None:
+        """Look at the trail's episode again when it may end."""
+        ends = episode.ends(self._rules[trail.detector].detector)
+        heappush(self._due, (ends, trail.symbol, trail.detector, trail.exchange))
 
 
 def _row(trail: Trail, episode: Episode, state: str, at: Place, rule: Rule) -> dict[str, Any]:

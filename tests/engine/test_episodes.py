@@ -7,8 +7,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from engine.episodes import Episodes, Flag, Raised, Rows, Trail
+from engine.episodes import Episode, Episodes, Flag, Raised, Rows, Trail
 from engine.rules import Rule
+from tests.engine.counting import calls_of
 from tests.engine.made import rules
 
 SECOND_US = 1_000_000
@@ -183,6 +184,21 @@ def test_an_episode_that_is_over_does_not_become_the_markets_afterwards() -> Non
     fold.take((0, 1.5), (3, 1.5, "kraken"), rows=(2,))
     scopes = [(row["exchange"], row["state"], row["scope"]) for row in fold.written]
     assert scopes == [("binance", "open", "venue"), ("binance", "closed", "venue"), ("kraken", "open", "market")]
+
+
+def test_looking_for_episodes_that_end_does_not_grow_with_those_that_are_open() -> None:
+    fold = Fold()
+    fold.take(*((at / 100, 1.5, f"venue-{at}") for at in range(500)))
+    ends = [10 + at / 100 + 1e-6 for at in range(500)]
+    looks = calls_of(Episode.ends, lambda: [fold.take(rows=(end,)) for end in ends])
+    assert [row["state"] for row in fold.written[500:]] == ["closed"] * 500
+    assert looks <= 2 * 500
+
+
+def test_episodes_close_in_the_order_of_their_ends() -> None:
+    fold = Fold()
+    fold.take((0, 1.5, "binance"), (1, 1.5, "kraken"), (2, 1.2, "binance"), rows=(30,))
+    assert [row["exchange"] for row in fold.written[2:]] == ["kraken", "binance"]
 
 
 def test_cuts_between_rows_change_nothing() -> None:
