@@ -71,6 +71,8 @@ def decode(state: bytes) -> tuple[Saved, PartitionOrder]:
     """A cursor's state and the order state in it. Raises Misconfigured where it is not one that can be read."""
     try:
         saved = msgspec.msgpack.decode(state, type=Saved)
+        if saved.format != _FORMAT:
+            raise msgspec.ValidationError(f"its format is {saved.format}, this version reads {_FORMAT}")
         return saved, msgspec.msgpack.decode(saved.snapshot.order, type=PartitionOrder)
     except msgspec.MsgspecError as error:
         raise Misconfigured(

@@ -1,13 +1,16 @@
 """Snapshots of the order state, and the text of a cursor."""
 
+import msgspec
 import pytest
 
 from engine.errors import Misconfigured
 from engine.maxima import NEVER
 from engine.order import KeyOrder, PartitionOrder
-from engine.progress import SNAPSHOTS_MAX, Snapshots, decode, encode, snapshot
+from engine.progress import SNAPSHOTS_MAX, Saved, Snapshots, decode, encode, snapshot
 
 ORDER = PartitionOrder(77, (KeyOrder("kraken", "BTC-USDT", NEVER, 5, 6),))
+TEXT = encode(60_000, snapshot(12, ORDER), [])
+OF_ANOTHER_FORMAT = msgspec.msgpack.encode(Saved(2, 60_000, snapshot(12, ORDER), []))
 
 
 def kept(*windows: tuple[int, int | None]) -> Snapshots:
@@ -41,11 +44,11 @@ def test_however_long_a_window_lasts_few_are_kept_and_the_oldest_lies_close_befo
 
 
 def test_a_cursors_text_is_read_as_it_was_written() -> None:
-    saved, order = decode(encode(60_000, snapshot(12, ORDER), []))
+    saved, order = decode(TEXT)
     assert (saved.window_ms_max, saved.snapshot.offset, saved.trails, order) == (60_000, 12, [], ORDER)
 
 
-@pytest.mark.parametrize("state", [b"", b"{}", b"\xc1", encode(60_000, snapshot(12, ORDER), [])[:-3]])
+@pytest.mark.parametrize("state", [b"", b"{}", b"\xc1", TEXT[:-3], OF_ANOTHER_FORMAT])
 def test_a_text_that_is_no_cursor_of_ours_is_refused_with_the_way_out(state: bytes) -> None:
     with pytest.raises(Misconfigured, match=r"start with a new prefix or data\.dir"):
         decode(state)
