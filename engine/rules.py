@@ -19,7 +19,7 @@ from engine.int128 import Floats
 from engine.order import OrderSettings
 
 DIGEST_BYTES = 8
-_TOKEN = re.compile(r"""'[^']*'|"[^"]*"|(?P<number>\b\d+(\.\d*)?([eE][+-]?\d+)?)""")
+_TOKEN = re.compile(r"""'[^']*'|"[^"]*"|(?P<number>(\b\d+\.?\d*|(?<!\w)\.\d+)([eE][+-]?\d+)?)""")
 
 
 class Rule(Struct, frozen=True, dict=True):
@@ -93,6 +93,9 @@ def rules_of(
     """Put detectors under the order they share. Raises Misconfigured where one cannot be scored."""
     if not detectors:
         raise Misconfigured("detectors: there is none; add a section such as [detectors.spike]")
+    problems = [problem for name, detector in detectors.items() for problem in _problems_of_windows(name, detector)]
+    if problems:
+        raise Misconfigured(*problems)
     horizon_ms = max(detector.windows()[0].span_ms for detector in detectors.values()) + max(
         detector.episode_ms_max for detector in detectors.values()
     )
@@ -119,6 +122,11 @@ def _document(name: str, detector: Detector, order: OrderSettings) -> str:
 
 def _fields(settings: Any) -> dict[str, Any]:
     return dict(msgspec.structs.asdict(settings))
+
+
+def _problems_of_windows(name: str, detector: Detector) -> list[str]:
+    told = ", ".join(window.series for window in detector.windows())
+    return [] if told == "price" else [f"detectors.{name}: has windows over [{told}]; one over price can be measured"]
 
 
 def _problems(rule: Rule) -> list[str]:

@@ -24,6 +24,7 @@ class Telling(Struct, frozen=True):
     """A detector of any expression."""
 
     sql: str
+    series: tuple[str, ...] = ("price",)
     baseline: Literal["prior", "inclusive"] = "prior"
     count_min: int = 1
     move_bps_min: float = 0.0
@@ -32,7 +33,7 @@ class Telling(Struct, frozen=True):
     cooldown_ms: int = 0
 
     def windows(self) -> tuple[Window, ...]:
-        return (Window("price", span_ms=1_000),)
+        return tuple(Window(series, span_ms=1_000) for series in self.series)
 
     def score(self) -> str:
         return self.sql
@@ -118,6 +119,13 @@ def test_every_expression_that_cannot_be_computed_is_named() -> None:
     ]
 
 
+@pytest.mark.parametrize("series", [(), ("size",), ("price", "price"), ("price", "size")])
+def test_windows_that_are_not_measured_are_refused(series: tuple[str, ...]) -> None:
+    with pytest.raises(Misconfigured, match="one over price can be measured") as refused:
+        of(Telling("z"), Telling("z", series))
+    assert [problem.split(":")[0] for problem in refused.value.problems] == ["detectors.detector_1"]
+
+
 @pytest.mark.parametrize("threshold", [2.5, 3.0, 0.7, 1e-3, 7.1])
 def test_scores_are_divided_exactly_where_polars_divides_by_a_constant_inexactly(threshold: float) -> None:
     z = np.random.default_rng(1).normal(0, 3, 100_000)
@@ -139,6 +147,9 @@ def test_scores_are_divided_exactly_where_polars_divides_by_a_constant_inexactly
         ("greatest(abs(z), 8.25)", 8.25),
         ("case when 'size > 4' = 'size > 4' then 2.0 end", 2.0),
         ("n / 4", 8.0),
+        ("abs(z) / .5", 15.0),
+        ("abs(z)/.25e1", 3.0),
+        ("greatest(.5, 1.)", 1.0),
     ],
 )
 def test_numbers_in_an_expression_keep_their_meaning(sql: str, score: float | None) -> None:
