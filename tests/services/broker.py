@@ -111,7 +111,7 @@ def _java_version() -> int:
 
 def _format(tool: list[str], properties: Path) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    command = [*tool, "format", "--standalone", "--cluster-id", cluster, "--config", str(properties)]
+    command = [*tool, "format", "--standalone", f"--cluster-id={cluster}", "--config", str(properties)]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"Kafka's storage could not be formatted: {done.stderr.decode('utf-8', 'replace')[-2000:]}")
