@@ -16,15 +16,11 @@ from engine.step import step
 
 pytestmark = pytest.mark.bench
 
-PAIRS = 9
+PAIRS = 15
 BATCH_ROWS = 10_000
-RATIO_AIM = 1.5
-RATIO_MAX = {True: RATIO_AIM, False: 2.2}
-"""With n counted on both sides, as the engine gives it; against mean and std alone the aim is not reached yet."""
+RATIO_MAX = 1.0
 DRAIN_ROWS = 1_000
 GAIN_AIM = 20
-DRAINS = 10
-"""A second of the engine."""
 TAIL_ROWS = ticks.TICKS_PER_SECOND * ticks.WINDOW_MS // 1_000
 
 
@@ -33,14 +29,14 @@ Drains = Callable[[Series, pl.DataFrame, Rules], Iterator[object]]
 
 
 def measured_drains(series: Series, log: pl.DataFrame, _: Rules) -> Iterator[object]:
-    into, warm_rows = windows(), len(log) - PAIRS * DRAINS * DRAIN_ROWS
+    into, warm_rows = windows(), len(log) - PAIRS * DRAIN_ROWS
     for batch in series.batches(BATCH_ROWS, 0, warm_rows):
         measure(into, *batch)
     return (measure(into, *batch) for batch in series.batches(DRAIN_ROWS, warm_rows))
 
 
 def stepped_drains(_: Series, log: pl.DataFrame, rules: Rules) -> Iterator[object]:
-    warm_rows = len(log) - PAIRS * DRAINS * DRAIN_ROWS
+    warm_rows = len(log) - PAIRS * DRAIN_ROWS
     state = step_all(log[:warm_rows], rules, BATCH_ROWS)
     return (step(state, batch, now_us=0) for batch in ticks.batches(log[warm_rows:], DRAIN_ROWS))
 
@@ -71,11 +67,11 @@ def test_both_sides_give_the_same(series: Series) -> None:
 
 
 @pytest.mark.parametrize("counted", [True, False], ids=["counted", "uncounted"])
-def test_batches_cost_little_more_than_all_at_once(counted: bool, series: Series, tell: Tell) -> None:  # noqa: FBT001
+def test_batches_cost_no_more_than_all_at_once(counted: bool, series: Series, tell: Tell) -> None:  # noqa: FBT001
     theirs = rolling.best(series.frame) if counted else rolling.uncounted
     done = duel(lambda: measure_all(series, BATCH_ROWS), lambda: theirs(series.frame), PAIRS)
-    tell(per_tick("windows and z", done, theirs, series) + f", gate {RATIO_MAX[counted]}, aim {RATIO_AIM}")
-    assert done.ratio <= RATIO_MAX[counted]
+    tell(per_tick("windows and z", done, theirs, series) + f", gate {RATIO_MAX}")
+    assert done.ratio <= RATIO_MAX
 
 
 def test_whole_step_stands_beside(log: pl.DataFrame, series: Series, rules: Rules, tell: Tell) -> None:
@@ -84,19 +80,18 @@ def test_whole_step_stands_beside(log: pl.DataFrame, series: Series, rules: Rule
     tell(per_tick("whole step", done, theirs, series))
 
 
-@pytest.mark.parametrize(("drain", "gain_min"), [(measured_drains, GAIN_AIM), (stepped_drains, 12)])
+@pytest.mark.parametrize(("drain", "gain_min"), [(measured_drains, GAIN_AIM), (stepped_drains, 15)])
 def test_a_drain_costs_a_fraction_of_computing_its_windows_again(
     drain: Drains, gain_min: float, series: Series, log: pl.DataFrame, rules: Rules, tell: Tell
 ) -> None:
     frame = series.frame[-TAIL_ROWS - DRAIN_ROWS :]
     theirs = rolling.best(frame)
     drains = drain(series, log, rules)
-    done = duel(lambda: [next(drains) for _ in range(DRAINS)], lambda: theirs(frame)[-DRAIN_ROWS:], PAIRS)
+    done = duel(lambda: next(drains), lambda: theirs(frame)[-DRAIN_ROWS:], PAIRS)
     ours_ms, theirs_ms = (median(seconds) * 1e3 for seconds in done)
-    ours_ms, gain = ours_ms / DRAINS, DRAINS / done.ratio
     tell(
         f"{DRAIN_ROWS:,} ticks, {TAIL_ROWS:,} inside: {drain.__name__} {ours_ms:.2f} CPU ms,"
         f" Polars {theirs.__name__} over tail and batch {theirs_ms:.2f},"
-        f" gain {gain:.1f}, gate {gain_min}, aim {GAIN_AIM}"
+        f" gain {1 / done.ratio:.1f}, gate {gain_min}, aim {GAIN_AIM}"
     )
-    assert gain >= gain_min
+    assert 1 / done.ratio >= gain_min

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from engine import schema
 from engine.batch import TickBatch
-from engine.int128 import Floats, Ints
+from engine.columns import Floats, ints
 from engine.order import Judged, Order
 from engine.rules import Rules
 from engine.window import Ticks
@@ -68,8 +68,9 @@ def accepted(ticks: pl.DataFrame, rules: Rules) -> tuple[Ticks, Floats]:
     """The log as windows get it, and the scale of each price."""
     judged: Judged = Order(rules.order).judge(ticks)[0]
     assert len(judged.place) == len(ticks)
-    rest: list[Ints] = [ticks[name].to_numpy().astype(np.int64) for name in ("missing", "offset", "row")]
-    return Ticks(judged.key, judged.t, judged.x, *rest), judged.scale
+    return Ticks(
+        judged.key, judged.t, judged.x, ints(ticks["missing"]), judged.offset, judged.row, judged.anew
+    ), judged.scale
 
 
 def _prices(rng: np.random.Generator, key: NDArray[np.int64]) -> Floats:

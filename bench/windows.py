@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from bench import ticks
-from engine.int128 import Floats, Ints
+from engine.columns import Floats, Ints
 from engine.rules import Rules
 from engine.step import State, step
 from engine.window import PriceWindows, Ticks, statistics
@@ -29,7 +29,7 @@ class Series:
         end = len(self.scale) if stop is None else stop
         for at in range(start, end, rows):
             piece = slice(at, min(at + rows, end))
-            yield Ticks(*(column[piece] for column in self.ticks)), self.scale[piece]
+            yield Ticks._make(column[piece] for column in self.ticks), self.scale[piece]
 
 
 def windows() -> PriceWindows:

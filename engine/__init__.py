@@ -9,8 +9,8 @@ The values and the doors:
 The core knows no I/O, clock, log or metric. In the order of a tick:
 
 - step.py: the whole fold
-- order.py: late ticks, duplicates, a time that never goes back; keys.py, maxima.py: what it rests on
-- window.py: exact trailing windows; int128.py, grouping.py, rings.py: what they rest on
+- order.py: late ticks, duplicates, a time that never goes back; keys.py: keys as numbers
+- window.py: exact trailing windows; compiled.py: how its loop over ticks and that of order.py are compiled
 - detectors/: one file, one rule; rules.py: a rule with all that a replay needs
 - scoring.py: rows of SCORE, and the flags among them
 - episodes.py: flags into anomalies

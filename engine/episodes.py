@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from msgspec import Struct, field
 
+from engine.columns import Ints
 from engine.detectors import Detector
-from engine.int128 import Ints
 from engine.rules import Rule
 
 Place = tuple[int, int]

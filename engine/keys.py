@@ -2,14 +2,12 @@
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
 
-from engine.grouping import extended
-from engine.int128 import Floats, Ints
-from engine.maxima import NEVER
+from engine.columns import NEVER, Floats, Ints, extended, ints
 
 Name: TypeAlias = tuple[int, str, str]
 """Partition, exchange, symbol."""
@@ -22,7 +20,7 @@ class Keys:
     """Names to numbers and back; a number is used again once it was freed.
 
     By number: `latest_id` and `latest` (time) of the key, `clock` as it stood after its last accepted row, `scale`
-    10^decimals, `partition`.
+    10^decimals, `home` the place of its partition among `partitions`.
     """
 
     def __init__(self, scale_of: Callable[[str], float]) -> None:
@@ -30,24 +28,21 @@ class Keys:
         self._number_of: dict[Name, int] = {}
         self._name_of: list[Name | None] = []
         self._freed: list[int] = []
-        self._retired: list[int] = []
+        self._home_of: dict[int, int] = {}
         self.latest_id: Ints = np.full(16, NEVER)
         self.latest: Ints = np.full(16, NEVER)
         self.clock: Ints = np.full(16, NEVER)
         self.scale: Floats = np.ones(16)
-        self.partition: Ints = np.full(16, -1)
+        self.home: Ints = np.full(16, -1)
 
     def __len__(self) -> int:
         return len(self._number_of)
 
     def number(self, name: Name) -> int:
-        """The key's number; a new one where it has none."""
+        """The key's number; where it has none a fresh one, with nothing remembered."""
         known = self._number_of.get(name)
-        return self.renumber(name) if known is None else known
-
-    def renumber(self, name: Name) -> int:
-        """Give the key a fresh number, with nothing remembered; the one it had is retired."""
-        self.retire(name)
+        if known is not None:
+            return known
         number = self._freed.pop() if self._freed else len(self._name_of)
         if number == len(self._name_of):
             self._name_of.append(name)
@@ -55,23 +50,16 @@ class Keys:
         self._name_of[number] = name
         self._number_of[name] = number
         self.latest_id[number] = self.latest[number] = self.clock[number] = NEVER
-        self.scale[number], self.partition[number] = self._scale_of(name[2]), name[0]
+        self.scale[number], self.home[number] = self._scale_of(name[2]), self.home_of(name[0])
         return number
 
-    def retire(self, name: Name) -> None:
-        """Let go of the key. Its number goes back into use at `free`, when nothing refers to it any more."""
-        number = self._number_of.pop(name, None)
-        if number is not None:
+    def free(self, numbers: Ints) -> None:
+        """Let go of these keys."""
+        for number in numbers.tolist():
+            del self._number_of[self.name(number)]
             self._name_of[number] = None
-            self.partition[number] = -1
-            self._retired.append(number)
-
-    def free(self) -> Ints:
-        """The numbers retired since the last call; from now on they may be given out again."""
-        freed = np.array(self._retired, np.int64)
-        self._freed += self._retired
-        self._retired = []
-        return freed
+            self._freed.append(number)
+        self.home[numbers] = -1
 
     def name(self, number: int) -> Name:
         """The name of a live key."""
@@ -79,31 +67,46 @@ class Keys:
         assert name is not None
         return name
 
+    def home_of(self, partition: int) -> int:
+        """The place of a partition: they are counted as they come."""
+        return self._home_of.setdefault(partition, len(self._home_of))
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions have come so far."""
+        return len(self._home_of)
+
     def of_partition(self, partition: int) -> Ints:
         """The numbers of a partition's keys."""
-        return np.flatnonzero(self.partition == partition)
+        return np.flatnonzero(self.home == self.home_of(partition))
 
     def of_rows(self, partition: pl.Series, exchange: pl.Series, symbol: pl.Series) -> Ints:
         """The number of each row's key; -1 where a part of the name is null or cannot be one."""
-        (p, partitions), (e, exchanges), (s, symbols) = _coded(partition), _named(exchange), _named(symbol)
+        (p, partitions), (e, exchanges), (s, symbols) = _numbered(partition), _coded(exchange), _coded(symbol)
         code = (p * len(exchanges) + e) * len(symbols) + s
-        unnamed = (p < 0) | (e < 0) | (s < 0)
-        code[unnamed] = -1
+        code[(p < 0) | (e < 0) | (s < 0)] = -1
         distinct, of_row = _distinct(code, len(partitions) * len(exchanges) * len(symbols))
         numbers = np.full(len(distinct), -1, np.int64)
         for at, each in enumerate(distinct.tolist()):
             if each >= 0:
                 rest, s_ = divmod(each, len(symbols))
                 p_, e_ = divmod(rest, len(exchanges))
-                numbers[at] = self.number((partitions[p_], exchanges[e_], symbols[s_]))
+                numbers[at] = self._known((partitions[p_], exchanges[e_], symbols[s_]))
         return numbers[of_row]
 
+    def _known(self, name: Name) -> int:
+        """The key's number; -1 where a part of its name cannot be one."""
+        known = self._number_of.get(name)
+        if known is not None:
+            return known
+        return self.number(name) if is_name(name[1]) and is_name(name[2]) else -1
+
     def _reach(self, count: int) -> None:
-        more = max(count - len(self.partition), 0) and max(count, len(self.partition))
+        more = max(count - len(self.home), 0) and max(count, len(self.home))
         if more:
-            for column in ("latest_id", "latest", "clock", "scale"):
+            for column in ("latest_id", "latest", "clock", "scale", "home"):
                 setattr(self, column, extended(getattr(self, column), more))
-            self.partition = np.concatenate((self.partition, np.full(more, -1)))
+            self.home[count:] = -1  # A new number's own place is set at once.
 
 
 def is_name(text: str) -> bool:
@@ -111,18 +114,20 @@ def is_name(text: str) -> bool:
     return 0 < len(text.encode()) <= NAME_BYTES_MAX and not _BLANK.search(text)
 
 
-def _named(column: pl.Series) -> tuple[Ints, list[Any]]:
-    """As `_coded`; -1 also for what cannot be a name."""
-    codes, texts = _coded(column)
-    readable = np.array([is_name(text) for text in texts] + [False])  # The last is what -1 points at.
-    return np.where(readable[codes], codes, -1), texts
+def _numbered(column: pl.Series) -> tuple[Ints, list[int]]:
+    """As `_coded`, for numbers from 0 on, of which most often there is but one."""
+    numbers = ints(column, -1)
+    distinct = np.unique(numbers) if (numbers[1:] != numbers[:-1]).any() else numbers[:1]
+    codes = np.searchsorted(distinct, numbers)
+    codes[numbers < 0] = -1
+    return codes, distinct.tolist()
 
 
-def _coded(column: pl.Series) -> tuple[Ints, list[Any]]:
-    """Each row's place among the distinct values, -1 for null."""
+def _coded(column: pl.Series) -> tuple[Ints, list[str]]:
+    """Each row's place among the distinct texts, -1 for null."""
     encoded = column.to_arrow().dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return codes, encoded.dictionary.to_pylist()
+    codes = encoded.indices.fill_null(-1) if encoded.null_count else encoded.indices
+    return codes.to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary.to_pylist()
 
 
 def _distinct(code: Ints, span: int) -> tuple[Ints, Ints]:

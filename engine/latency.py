@@ -3,9 +3,7 @@
 import numpy as np
 
 from engine.batch import Findings
-from engine.columns import ints
-from engine.int128 import Ints
-from engine.maxima import NEVER
+from engine.columns import NEVER, Ints, ints
 from observability import metrics
 
 _STAMPS = ("ts_event", "ts_received", "ts_appended", "ts_drained")

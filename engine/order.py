@@ -1,38 +1,25 @@
-"""What the order of the log makes of a tick: duplicate, late or accepted, and at what time (DESIGN 3, decision 1).
-
-The rules are sequential: whether a row is a duplicate, late or the first of a key that starts anew depends on the rows
-before it. Between boundaries (rows at which a key starts anew or its venue's numbering does) all of them are running
-maxima. So boundaries are guessed, the rules evaluated over whole columns, and the boundaries that follow taken as the
-next guess, until they no longer change. Up to the first wrong boundary everything is right; hence only the true
-boundaries confirm themselves. Boundaries that hang on one another in a long chain, as no venue's do, would take a round
-each: after a few rounds the rows are walked one by one.
-"""
+"""What the order of the log makes of a tick: duplicate, late or accepted, and at what time (DESIGN 3, decision 1)."""
 
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from msgspec import Struct
-from numpy.typing import NDArray
 
-from engine.columns import floats, ints
-from engine.grouping import Groups, grouped
-from engine.int128 import Floats, Ints
+from engine.columns import NEVER, Floats, Ints, Mask, Places, extended, floats, ints
+from engine.compiled import compiled, given
 from engine.keys import Keys
-from engine.maxima import NEVER, running_max
 from engine.window import UNITS_MAX
 
 TIME_MAX_US = 1 << 53
 """Times lie from 1970 to below this, the year 2255."""
 EPOCH_STEP = 1_000_000
 """An id further than this below the latest opens a new epoch of the venue's numbering."""
-ROUNDS_MAX = 10
-"""So many rounds take as long as the walk."""
 NAMED_MAX = 1_000
 """Symbols with prices too precise for windows are named up to here."""
 
-Places = NDArray[np.intp]
-Mask = NDArray[np.bool_]
+_COUNTED = ("read", "unreadable", "out_of_range", "duplicate", "late", "ahead", "imprecise")
+_READ, _UNREADABLE, _OUT_OF_RANGE, _DUPLICATE, _LATE, _AHEAD, _IMPRECISE = range(7)
 
 
 class OrderSettings(Struct, frozen=True):
@@ -48,22 +35,25 @@ class OrderSettings(Struct, frozen=True):
 class Judged(NamedTuple):
     """The accepted rows of a batch, those of a partition in log order.
 
-    `place` is each row's place in the batch, `key` its key's number, `t` the time at which it is scored, `x` its price
-    in units of 1 / `scale`, `clock` the log clock after it.
+    `place` is each row's place in the batch, the next three are its place in the log, `key` is its key's number, `t`
+    the time at which it is scored, `x` its price in units of 1 / `scale`, `clock` the log clock after it, `anew`
+    whether its key starts anew with it.
     """
 
     place: Places
     partition: Ints
+    offset: Ints
+    row: Ints
     key: Ints
     t: Ints
     x: Ints
     scale: Floats
     clock: Ints
+    anew: Mask
 
     def take(self, index: Places) -> "Judged":
         """The rows at these places."""
-        of_row = (self.partition[index], self.key[index], self.t[index], self.x[index])
-        return Judged(self.place[index], *of_row, self.scale[index], self.clock[index])
+        return Judged._make(column[index] for column in self)
 
 
 class KeyOrder(Struct, frozen=True, array_like=True):
@@ -84,24 +74,36 @@ class PartitionOrder(Struct, frozen=True, array_like=True):
 
 
 class _Rows(NamedTuple):
-    """Rows that are not set aside, those of a partition together and in log order: key, trade id, capped time."""
+    """Rows of the log: number of their key (-1: none can be), of its partition, trade id, times in us, price."""
 
-    partition: Ints
     key: Ints
     id: Ints
-    c: Ints
+    event: Ints
+    received: Ints
+    price: Floats
 
 
-class _Facts(NamedTuple):
-    """What holds of each row, in the order of `_Rows` sorted by key; `latest` … `clock` as they stand after it."""
+class _Remembered(NamedTuple):
+    """What is remembered by key, see Keys, and the log clock of each partition."""
 
-    duplicate: Mask
-    accepted: Mask
-    starts_anew: Mask
     latest_id: Ints
     latest: Ints
-    accepted_clock: Ints
     clock: Ints
+    scale: Floats
+    home: Ints
+    clocks: Ints
+
+
+class _Accepted(NamedTuple):
+    """Room for what is told of accepted rows, see Judged."""
+
+    place: Places
+    key: Ints
+    t: Ints
+    x: Ints
+    scale: Floats
+    clock: Ints
+    anew: Mask
 
 
 class Order:
@@ -110,133 +112,46 @@ class Order:
     def __init__(self, settings: OrderSettings) -> None:
         self._future_us, self._late_us = settings.future_ms * 1000, settings.late_ms * 1000
         self._horizon_us = settings.horizon_ms * 1000
-        self._clocks: dict[int, int] = {}
+        self._clocks = np.zeros(0, np.int64)
         self.imprecise: set[str] = set()
         """Symbols seen with prices that have more decimals than windows keep; at most NAMED_MAX."""
         self.keys = Keys(lambda symbol: float(10 ** settings.price_decimals_of.get(symbol, settings.price_decimals)))
 
     def judge(self, ticks: pl.DataFrame) -> tuple[Judged, dict[str, int]]:
         """Apply the rules to the next rows of the log (columns of schema.LOG); how many rows were what, by name."""
-        partition = ints(ticks["partition"], -1)
-        key = self.keys.of_rows(ticks["partition"], ticks["exchange"], ticks["symbol"])
-        price, event = floats(ticks["price"]), ints(ticks["ts_event"], -1)
-        received = ints(ticks["ts_received"], NEVER)  # As a time no row has it: where it is null nothing is capped.
-        readable = (key >= 0) & np.isfinite(price) & _in_range(event) & (_in_range(received) | (received == NEVER))
-        scale = self.keys.scale[key]
-        with np.errstate(over="ignore", invalid="ignore"):  # What overflows is out of range.
-            units = _round_half_away(np.where(readable, price, 0.0) * scale)
-        fits = np.abs(units) < UNITS_MAX
-
-        index = _by_partition(np.flatnonzero(readable & fits), partition)
-        told, received = event[index], received[index]
-        cap = np.where(received == NEVER, TIME_MAX_US, received) + self._future_us
-        ids = ints(ticks["trade_id"], NEVER)[index]
-        rows = _Rows(partition[index], key[index], ids, np.minimum(told, cap))
-        groups = grouped(rows.key)
-        back = np.empty_like(groups.order)
-        back[groups.order] = np.arange(len(back))
-        facts = self._settle(rows, groups, back)
-        number = self._remember(rows, groups, facts)
-
-        taken = np.flatnonzero(facts.accepted[back])
-        x, scale, duplicates = units[index].astype(np.int64), scale[index], int(facts.duplicate.sum())
-        of_row = (rows.partition[taken], number[back][taken], facts.latest[back][taken])
-        judged = Judged(index[taken], *of_row, x[taken], scale[taken], facts.clock[back][taken])
-        imprecise = judged.place[judged.x / judged.scale != price[judged.place]]
-        if len(imprecise):
+        keys, counts, size = self.keys, np.zeros(len(_COUNTED), np.int64), len(ticks)
+        key = keys.of_rows(ticks["partition"], ticks["exchange"], ticks["symbol"])
+        price, received = floats(ticks["price"]), ints(ticks["ts_received"], NEVER)
+        columns = (key, ints(ticks["trade_id"], NEVER), ints(ticks["ts_event"], -1), received, price)
+        self._know(keys.partitions)
+        remembered = _Remembered(keys.latest_id, keys.latest, keys.clock, keys.scale, keys.home, self._clocks)
+        place, number, t, x, clock = (np.empty(size, np.int64) for _ in range(5))
+        told = _Accepted(place, number, t, x, np.empty(size), clock, np.empty(size, np.bool_))
+        bounds = (self._future_us, self._late_us, self._horizon_us)
+        accepted = _judge(_Rows._make(map(given, columns)), remembered, *bounds, told, counts)
+        told = _Accepted._make(column[:accepted] for column in told)
+        if counts[_IMPRECISE]:
+            imprecise = told.place[told.x / told.scale != price[told.place]]
             self.imprecise.update(ticks["symbol"][imprecise].unique().head(NAMED_MAX - len(self.imprecise)))
-        return judged, {
-            "read": len(ticks),
-            "unreadable": int((~readable).sum()),
-            "out_of_range": int((readable & ~fits).sum()),
-            "duplicate": duplicates,
-            "late": len(index) - duplicates - len(taken),
-            "ahead": int((told > cap).sum()),
-            "imprecise": len(imprecise),
-        }
-
-    def _settle(self, rows: _Rows, groups: Groups, back: Places) -> _Facts:
-        """Find the boundaries and what follows from them."""
-        ids, c, first = rows.id[groups.order], rows.c[groups.order], groups.first
-        is_first = _marked(first, len(ids))
-        latest_id_before, latest_before, clock_before = (
-            column[groups.present] for column in (self.keys.latest_id, self.keys.latest, self.keys.clock)
-        )
-        id_at_first, t_at_first = (_placed(each, first, len(ids)) for each in (latest_id_before, latest_before))
-        parts = np.flatnonzero(np.diff(rows.partition, prepend=-1))
-        clocks = np.array([self.clock(part) for part in rows.partition[parts].tolist()], np.int64)
-
-        anew = np.zeros(len(ids), np.bool_)
-        epochs = _falls(_one_before(ids, first, latest_id_before), ids)
-        rounds = 0
-        while True:
-            rounds += 1
-            starts = is_first | anew | epochs
-            before, latest_id = _maxima(ids, starts, np.where(anew | epochs, NEVER, id_at_first))
-            duplicate = (ids != NEVER) & (ids <= before)
-            told = np.where(duplicate, NEVER, c)
-            by_log = running_max(told[back], parts, clocks)
-            clock_at, clock = (column[groups.order] for column in by_log)
-            before, latest = _maxima(told, is_first | anew, np.where(anew, NEVER, t_at_first))
-            accepted = ~duplicate & ((before == NEVER) | (c >= before - self._late_us))
-            last, accepted_clock = running_max(np.where(accepted, clock, NEVER), first, clock_before)
-            truly_anew = (last != NEVER) & (clock_at - last > self._horizon_us)
-            truly_epochs = _falls(_one_before(latest_id, first, latest_id_before), ids) & ~truly_anew
-            truly_epochs &= starts | _first_of_each(truly_epochs & ~starts, starts)
-            is_settled = np.array_equal(truly_anew, anew) and np.array_equal(truly_epochs, epochs)
-            if is_settled or rounds > ROUNDS_MAX:  # What was walked is right.
-                return _Facts(duplicate, accepted, anew, latest_id, latest, accepted_clock, clock)
-            anew, epochs = (truly_anew, truly_epochs) if rounds < ROUNDS_MAX else self._walk(rows, groups, back)
-
-    def _walk(self, rows: _Rows, groups: Groups, back: Places) -> tuple[Mask, Mask]:
-        """The boundaries, found row by row: where keys start anew, where their numbering does."""
-        remembered = (self.keys.latest_id, self.keys.latest, self.keys.clock)
-        latest_id, latest, accepted_clock = (column[groups.present].tolist() for column in remembered)
-        clocks = {partition: self.clock(partition) for partition in np.unique(rows.partition).tolist()}
-        anew, epochs = [], []
-        columns = (rows.partition, groups.of_row[back], rows.id, rows.c)
-        for at, (partition, key, trade_id, c) in enumerate(zip(*(each.tolist() for each in columns), strict=True)):
-            if accepted_clock[key] != NEVER and clocks[partition] - accepted_clock[key] > self._horizon_us:
-                latest_id[key] = latest[key] = NEVER
-                anew.append(at)
-            elif trade_id != NEVER and latest_id[key] - trade_id > EPOCH_STEP:
-                latest_id[key] = NEVER
-                epochs.append(at)
-            if trade_id != NEVER and trade_id <= latest_id[key]:
-                continue
-            latest_id[key] = max(latest_id[key], trade_id)
-            clocks[partition] = max(clocks[partition], c)
-            if latest[key] == NEVER or c >= latest[key] - self._late_us:
-                latest[key], accepted_clock[key] = max(latest[key], c), clocks[partition]
-        return _marked(back[anew], len(back)), _marked(back[epochs], len(back))
-
-    def _remember(self, rows: _Rows, groups: Groups, facts: _Facts) -> Ints:
-        """Take the state after these rows over; the number of each row's key, a new one from where it starts anew."""
-        number = groups.present[groups.of_row]
-        group_ends = groups.first + groups.counts
-        for at in np.flatnonzero(facts.starts_anew).tolist():
-            name = self.keys.name(int(number[at]))
-            number[at : group_ends[groups.of_row[at]]] = self.keys.renumber(name)
-        last = group_ends - 1
-        self.keys.latest_id[number[last]] = facts.latest_id[last]
-        self.keys.latest[number[last]] = facts.latest[last]
-        self.keys.clock[number[last]] = facts.accepted_clock[last]
-        clock = np.empty_like(facts.clock)
-        clock[groups.order] = facts.clock
-        ends = np.flatnonzero(np.diff(rows.partition, append=-1))
-        self._clocks |= zip(rows.partition[ends].tolist(), clock[ends].tolist(), strict=True)
-        return number
+        in_log = [ints(ticks[name], -1)[told.place] for name in ("partition", "offset", "row")]
+        judged = _by_partition(Judged._make((told.place, *in_log, *told[1:])))
+        return judged, dict(zip(_COUNTED, counts.tolist(), strict=True))
 
     def clock(self, partition: int) -> int:
         """The log clock; NEVER before the first accepted row."""
-        return self._clocks.get(partition, NEVER)
+        home = self.keys.home_of(partition)
+        return int(self._clocks[home]) if home < len(self._clocks) else NEVER
 
-    def forget_dead(self, partition: int) -> None:
-        """Let go of keys that would start anew with their next row, and of those that never had one accepted."""
+    def forget_dead(self, partition: int) -> Ints:
+        """Let go of keys that would start anew with their next row, and of those that never had one accepted.
+
+        Returns their numbers, which may be given out again from now on.
+        """
         numbers = self.keys.of_partition(partition)
         since = self.keys.clock[numbers]
-        for number in numbers[(since == NEVER) | (self.clock(partition) - since > self._horizon_us)].tolist():
-            self.keys.retire(self.keys.name(number))
+        dead: Ints = numbers[(since == NEVER) | (self.clock(partition) - since > self._horizon_us)]
+        self.keys.free(dead)
+        return dead
 
     def snapshot(self, partition: int) -> PartitionOrder:
         """The order state of a partition as it stands."""
@@ -249,67 +164,81 @@ class Order:
 
     def restore(self, partition: int, state: PartitionOrder) -> None:
         """Go on from a snapshot."""
-        self._clocks[partition] = state.clock_us
+        home = self.keys.home_of(partition)
+        self._know(home + 1)
+        self._clocks[home] = state.clock_us
         for each in state.keys:
             at = self.keys.number((partition, each.exchange, each.symbol))
             self.keys.latest_id[at], self.keys.latest[at] = each.latest_id, each.latest_us
             self.keys.clock[at] = each.clock_us
 
+    def _know(self, partitions: int) -> None:
+        """Have a clock for so many partitions."""
+        known = len(self._clocks)
+        if partitions > known:
+            self._clocks = extended(self._clocks, partitions - known)
+            self._clocks[known:] = NEVER
 
-def _in_range(times: Ints) -> Mask:
-    within: Mask = (times >= 0) & (times < TIME_MAX_US)
-    return within
+
+@compiled
+def _judge(
+    rows: _Rows, remembered: _Remembered, future_us: int, late_us: int, horizon_us: int, told: _Accepted, counts: Ints
+) -> int:
+    """Judge row after row; how many are accepted."""
+    key_of, ids, events, receipts, prices = rows
+    latest_id, latest, clock, scale, home, clocks = remembered
+    accepted = 0
+    for i in range(len(key_of)):
+        counts[_READ] += 1
+        key, trade_id, c, received, price = key_of[i], ids[i], events[i], receipts[i], prices[i]
+        is_received = received != NEVER
+        if key < 0 or not np.isfinite(price) or not _in_range(c) or (is_received and not _in_range(received)):
+            counts[_UNREADABLE] += 1
+            continue
+        units = _round_half_away(price * scale[key])
+        if not abs(units) < UNITS_MAX:
+            counts[_OUT_OF_RANGE] += 1
+            continue
+        if is_received and c > received + future_us:
+            c = received + future_us
+            counts[_AHEAD] += 1
+        starts_anew = clock[key] != NEVER and clocks[home[key]] - clock[key] > horizon_us
+        if starts_anew:
+            latest_id[key] = latest[key] = NEVER
+        if trade_id != NEVER:
+            # The distance may pass 2^63. Further back than EPOCH_STEP the venue's numbering begins anew.
+            if trade_id <= latest_id[key] and np.uint64(latest_id[key]) - np.uint64(trade_id) <= np.uint64(EPOCH_STEP):
+                counts[_DUPLICATE] += 1
+                continue
+            latest_id[key] = trade_id
+        clocks[home[key]] = max(clocks[home[key]], c)
+        if latest[key] != NEVER and c < latest[key] - late_us:
+            counts[_LATE] += 1
+            continue
+        latest[key], clock[key] = max(latest[key], c), clocks[home[key]]
+        counts[_IMPRECISE] += units / scale[key] != price
+        told.place[accepted], told.key[accepted], told.t[accepted] = i, key, latest[key]
+        told.x[accepted], told.scale[accepted] = np.int64(units), scale[key]
+        told.clock[accepted], told.anew[accepted] = clock[key], starts_anew
+        accepted += 1
+    return accepted
 
 
-def _round_half_away(values: Floats) -> Floats:
-    """The nearest whole number, halves away from zero (numpy's own rounding takes them to even)."""
-    size = np.abs(values)
+@compiled
+def _in_range(time: int) -> bool:
+    return 0 <= time < TIME_MAX_US
+
+
+@compiled
+def _round_half_away(value: float) -> float:
+    """The nearest whole number, halves away from zero."""
+    size = abs(value)
     down = np.floor(size)
-    rounded: Floats = np.copysign(down + (size - down >= 0.5), values)
+    rounded: float = np.copysign(down + (size - down >= 0.5), value)
     return rounded
 
 
-def _by_partition(index: Places, partition: Ints) -> Places:
+def _by_partition(judged: Judged) -> Judged:
     """Bring the rows of a partition together, keeping their order."""
-    of_row = partition[index]
-    return index if (np.diff(of_row) >= 0).all() else index[np.argsort(of_row, kind="stable")]
-
-
-def _marked(places: Places, size: int) -> Mask:
-    mask = np.zeros(size, np.bool_)
-    mask[places] = True
-    return mask
-
-
-def _one_before(column: Ints, first: Ints, initial: Ints) -> Ints:
-    """Each row's value one row earlier in its group; `initial` at the group's first."""
-    before = np.empty_like(column)
-    before[1:] = column[:-1]
-    before[first] = initial
-    return before
-
-
-def _falls(before: Ints, ids: Ints) -> Mask:
-    """Where an id lies so far below the one before that it opens a new epoch."""
-    far = (before - ids).view(np.uint64) > EPOCH_STEP  # Unsigned: the distance may pass 2^63.
-    falls: Mask = (before != NEVER) & (ids != NEVER) & (ids < before) & far
-    return falls
-
-
-def _placed(values: Ints, places: Places, size: int) -> Ints:
-    column = np.full(size, NEVER)
-    column[places] = values
-    return column
-
-
-def _maxima(values: Ints, starts: Mask, initial: Ints) -> tuple[Ints, Ints]:
-    """Running maxima before and after each row, from the row's `initial` on at each start."""
-    places = np.flatnonzero(starts)
-    return running_max(values, places, initial[places])
-
-
-def _first_of_each(rows: Mask, starts: Mask) -> Mask:
-    """Of the marked rows only the first in each segment."""
-    places = np.flatnonzero(rows)
-    segment = np.cumsum(starts)[places]
-    return _marked(places[np.diff(segment, prepend=-1) != 0], len(rows))
+    of_row = judged.partition
+    return judged if (of_row[1:] >= of_row[:-1]).all() else judged.take(np.argsort(of_row, kind="stable"))

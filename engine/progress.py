@@ -3,9 +3,9 @@
 import msgspec
 from msgspec import Struct
 
+from engine.columns import NEVER
 from engine.episodes import Trail
 from engine.errors import Misconfigured
-from engine.maxima import NEVER
 from engine.order import PartitionOrder
 
 SNAPSHOTS_MAX = 64

@@ -8,14 +8,13 @@ from functools import cached_property
 from typing import Any
 
 import msgspec
-import numpy as np
 import polars as pl
 from msgspec import Struct
 
-from engine.columns import floats
+from engine import schema
+from engine.columns import Floats, floats
 from engine.detectors import Detector
 from engine.errors import Misconfigured
-from engine.int128 import Floats
 from engine.order import OrderSettings
 
 DIGEST_BYTES = 8
@@ -41,12 +40,18 @@ class Rule(Struct, frozen=True, dict=True):
 
     def score(self, columns: Sequence[pl.Series]) -> Floats:
         """The scoring expression over price, size, n, mean, std and z; NaN where it is null."""
-        text, numbers = self._expression
-        constants = [pl.Series(name, np.full(len(columns[0]), number)) for name, number in numbers.items()]
-        return floats(pl.DataFrame([*columns, *constants]).select(pl.sql_expr(text).cast(pl.Float64)).to_series())
+        expression, numbers = self._expression
+        constants = [number.new_from_index(0, len(columns[0])) for number in numbers]
+        return floats(pl.DataFrame([*columns, *constants]).select(expression).to_series())
 
     @cached_property
-    def _expression(self) -> tuple[str, dict[str, float]]:
+    def of_every_row(self) -> Sequence[pl.Series]:
+        """What stands of the rule in each row of SCORE, as columns of one row."""
+        told = {"detector": self.name, "rules": self.digest, "revision": 0}
+        return [pl.Series(name, [value], schema.empty(schema.SCORE).schema[name]) for name, value in told.items()]
+
+    @cached_property
+    def _expression(self) -> tuple[pl.Expr, Sequence[pl.Series]]:
         """The SQL with its numbers made columns: Polars divides by a constant by way of its inexact reciprocal."""
         numbers: dict[str, float] = {}
 
@@ -57,7 +62,8 @@ class Rule(Struct, frozen=True, dict=True):
             numbers[name] = float(found[0]) if re.search(r"[.eE]", found[0]) else int(found[0])
             return name
 
-        return _TOKEN.sub(as_column, self.detector.score()), numbers
+        text = _TOKEN.sub(as_column, self.detector.score())
+        return pl.sql_expr(text).cast(pl.Float64), [pl.Series(name, [number]) for name, number in numbers.items()]
 
 
 class Rules(Struct, frozen=True):

@@ -8,10 +8,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from engine import schema
-from engine.columns import constant, floats, ints, nullable
+from engine.columns import NEVER, Floats, Ints, floats, ints, nullable, texts
 from engine.episodes import Flag, Raised
-from engine.int128 import Floats, Ints
-from engine.maxima import NEVER
 from engine.order import Judged
 from engine.rules import Rule
 from engine.window import Baseline, PriceWindows, statistics
@@ -29,10 +27,15 @@ class Accepted(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """Rows of SCORE, and which of them are flags."""
+    """Rows of SCORE; which of them are flags, and what was measured and told of all (NaN for null)."""
 
     rows: pl.DataFrame
     flagged: NDArray[np.intp]
+    n: Ints
+    mean: Floats
+    std: Floats
+    z: Floats
+    score: Floats
 
 
 def score(rule: Rule, accepted: Accepted, now_us: int) -> Scored:
@@ -43,45 +46,44 @@ def score(rule: Rule, accepted: Accepted, now_us: int) -> Scored:
     z[n < rule.detector.count_min] = np.nan
     with np.errstate(invalid="ignore"):
         coverage = n / (n + baseline.missing)
-    of_tick = {column.name: column for column in ticks.get_columns()}
+    of_tick = [ticks[name] for name in _OF_TICK]
     measured = [pl.Series("n", n), nullable("mean", mean), nullable("std", std), nullable("z", z)]
-    told = rule.score([of_tick["price"], of_tick["size"], *measured])
+    told = rule.score([ticks["price"], ticks["size"], *measured])
     flagged = told >= 1.0
     if rule.detector.move_bps_min > 0:
-        flagged &= np.abs(_move_bps(floats(of_tick["price"]), mean)) >= rule.detector.move_bps_min
-    of_rule = {"detector": rule.name, "rules": rule.digest, "revision": 0, "ts_scored": now_us}
+        flagged &= np.abs(_move_bps(floats(ticks["price"]), mean)) >= rule.detector.move_bps_min
+    scored_at = pl.Series("ts_scored", [now_us], _TYPES["ts_scored"])
     columns = [
-        *(of_tick[name] for name in _OF_TICK),
+        *of_tick,
         *measured,
         nullable("score", told),
         pl.Series("flagged", flagged),
         nullable("coverage", coverage),
-        *(constant(name, value, _TYPES[name], len(ticks)) for name, value in of_rule.items()),
+        *(each.new_from_index(0, len(n)) for each in (*rule.of_every_row, scored_at)),
     ]
     in_place = {column.name: column for column in columns}
-    return Scored(pl.DataFrame([in_place[name] for name in _TYPES]), np.flatnonzero(flagged & ~np.isnan(mean)))
+    rows = pl.DataFrame([in_place[name] for name in _TYPES])
+    return Scored(rows, np.flatnonzero(flagged & ~np.isnan(mean)), n, mean, std, z, told)
 
 
 def flags(rule: Rule, accepted: Accepted, scored: Scored, windows: PriceWindows) -> list[Raised]:
     """The flagged rows with all that an anomaly tells of them. To be asked before the windows measure further rows."""
-    at, rows = scored.flagged, scored.rows
-    ticks, judged, baseline = accepted.ticks, accepted.judged, accepted.baseline.take(scored.flagged)
+    at = scored.flagged
+    ticks, judged, baseline = accepted.ticks, accepted.judged, accepted.baseline.take(at)
     inclusive = rule.detector.baseline == "inclusive"
-    first = windows.place(baseline.key, baseline.ordinal - baseline.n)
-    last = windows.place(baseline.key, baseline.ordinal - (not inclusive))
+    first = windows.place(baseline.first)
+    last = windows.place(baseline.own if inclusive else baseline.before)
     empty = ((baseline.n == 0) & (not inclusive)).tolist()
-    price, mean = floats(rows["price"])[at], floats(rows["mean"])[at]
+    price, mean = floats(ticks["price"])[at], scored.mean[at]
     columns = (
-        *(ints(ticks[name])[at].tolist() for name in ("offset", "row")),
-        judged.clock[at].tolist(),
-        judged.t[at].tolist(),
+        *(column[at].tolist() for column in (judged.offset, judged.row, judged.clock, judged.t)),
         (price > mean).tolist(),
         price.tolist(),
-        _optional(floats(rows["z"])[at]),
-        floats(rows["score"])[at].tolist(),
-        ints(rows["n"])[at].tolist(),
+        _optional(scored.z[at]),
+        scored.score[at].tolist(),
+        scored.n[at].tolist(),
         mean.tolist(),
-        _optional(floats(rows["std"])[at]),
+        _optional(scored.std[at]),
         map(str, baseline.s.to_ints()),
         map(str, baseline.q.to_ints()),
         _optional(_move_bps(price, mean)),
@@ -91,8 +93,7 @@ def flags(rule: Rule, accepted: Accepted, scored: Scored, windows: PriceWindows)
         ),
         *(_known(ints(ticks[name], NEVER)[at]) for name in ("ts_received", "ts_appended", "ts_drained")),
     )
-    places = pl.Series(at)
-    names = (ticks[name].gather(places).to_list() for name in ("exchange", "symbol"))
+    names = (texts(ticks[name], at) for name in ("exchange", "symbol"))
     told = map(Flag, *columns)
     return [Raised(*each) for each in zip(at.tolist(), *names, repeat(rule), told, strict=False)]
 

@@ -8,11 +8,10 @@ import polars as pl
 
 from engine import progress, schema
 from engine.batch import Cursor, Findings, TickBatch
-from engine.columns import ints
+from engine.columns import Ints, Mask, ints
 from engine.episodes import Episodes, Raised, Rows, Trail
 from engine.errors import Misconfigured
-from engine.int128 import Ints
-from engine.order import Judged, Mask, Order
+from engine.order import Judged, Order
 from engine.rules import Rules
 from engine.scoring import Accepted, flags, score
 from engine.window import Baseline, PriceWindows, Ticks
@@ -87,13 +86,12 @@ def step(state: State, batch: TickBatch, now_us: int) -> tuple[State, Findings]:
     findings = Findings(
         ticks=_rows(batch.ticks, np.flatnonzero(_is_due(state, batch.ticks))) if state.catching_up else batch.ticks,
         scores=scores,
-        anomalies=_advance(state, ticks, judged, raised, now_us),
+        anomalies=_advance(state, judged, raised, now_us),
         cursors=_cursors(state, batch.next_offsets, now_us),
         rules=state.rules.documents,
         counts=counts | {"scored": len(ticks)},
         parked=tuple(each for each in batch.parked if each.offset >= state.partitions[each.partition].scored_from),
     )
-    state.windows.forget(state.order.keys.free())
     return state, findings
 
 
@@ -111,8 +109,8 @@ def _rows(ticks: pl.DataFrame, places: Ints) -> pl.DataFrame:
 
 
 def _measurable(ticks: pl.DataFrame, judged: Judged) -> Ticks:
-    columns = (ints(ticks[name]) for name in ("missing", "offset", "row"))
-    return Ticks(judged.key, judged.t, judged.x, *columns)
+    place = (judged.offset, judged.row)
+    return Ticks(judged.key, judged.t, judged.x, ints(ticks["missing"]), *place, judged.anew)
 
 
 def _is_due(state: State, ticks: pl.DataFrame) -> Mask:
@@ -140,15 +138,14 @@ def _score(
     return pl.concat(rows) if rows else _SCORE_NONE, raised
 
 
-def _advance(state: State, ticks: pl.DataFrame, judged: Judged, raised: Sequence[Raised], now_us: int) -> pl.DataFrame:
+def _advance(state: State, judged: Judged, raised: Sequence[Raised], now_us: int) -> pl.DataFrame:
     """The rows of ANOMALY, partition by partition."""
-    offset, row = (ints(ticks[name]) for name in ("offset", "row"))
     starts = np.flatnonzero(np.diff(judged.partition, prepend=-1)).tolist()
     ends = [at + 1 for at in np.flatnonzero(np.diff(judged.partition, append=-1)).tolist()]
     written: list[dict[str, Any]] = []
     for start, end in zip(starts, ends, strict=True):
         number = int(judged.partition[start])
-        rows = Rows(judged.clock[start:end], offset[start:end], row[start:end])
+        rows = Rows(judged.clock[start:end], judged.offset[start:end], judged.row[start:end])
         flagged = [each._replace(at=each.at - start) for each in raised if start <= each.at < end]
         made = state.partitions[number].episodes.advance(rows, flagged)
         written += [each | {"partition": number, "ts_scored": now_us} for each in made]
@@ -173,7 +170,7 @@ def _cursors(state: State, next_offsets: Mapping[int, int], now_us: int) -> dict
 
 def _keep_snapshot(state: State, number: int, next_offset: int) -> None:
     """Let go of what is over, and keep the order state as it stands."""
-    state.order.forget_dead(number)
+    state.windows.forget(state.order.forget_dead(number))
     partition = state.partitions[number]
     partition.episodes.forget(state.order.clock(number))
     oldest = state.windows.oldest_offset(state.order.keys.of_partition(number))

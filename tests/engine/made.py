@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from engine import parts
 from engine.batch import Findings, TickBatch
+from engine.columns import ints
 from engine.order import Order
 from engine.rules import Rules, rules_of
 from engine.scoring import Accepted
@@ -65,8 +65,8 @@ def accepted(ticks: pl.DataFrame, of: Rules) -> tuple[Accepted, PriceWindows]:
     rows = ticks[judged.place]
     span_ms = of.rules[0].window_ms
     windows = PriceWindows((span_ms,))
-    columns = (rows[name].to_numpy().astype(np.int64) for name in ("missing", "offset", "row"))
-    return Accepted(rows, judged, windows.measure(Ticks(judged.key, judged.t, judged.x, *columns))[span_ms]), windows
+    measurable = Ticks(judged.key, judged.t, judged.x, ints(rows["missing"]), judged.offset, judged.row, judged.anew)
+    return Accepted(rows, judged, windows.measure(measurable)[span_ms]), windows
 
 
 def folded(state: State, ticks: pl.DataFrame) -> Findings:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from engine.columns import constant, floats, ints, nullable
+from engine.columns import floats, ints, nullable, texts
 
 
 @pytest.mark.parametrize("dtype", [pl.Int32, pl.Int64, pl.Datetime("us", "UTC")])
@@ -30,7 +30,6 @@ def test_a_column_of_chunks_is_one_array() -> None:
     assert floats(column).tolist() == [1.0, 2.0, 3.0]
 
 
-def test_a_constant_stands_in_every_row() -> None:
-    column = constant("rules", "abc", pl.String(), 3)
-    assert (column.name, column.to_list()) == ("rules", ["abc"] * 3)
-    assert constant("rules", "abc", pl.String(), 0).to_list() == []
+def test_texts_are_taken_at_their_places() -> None:
+    column = pl.Series(["a", "b", "c"]).append(pl.Series(["d"]))
+    assert texts(column, np.array([3, 0])) == ["d", "a"]

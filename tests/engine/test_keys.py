@@ -1,10 +1,11 @@
 """Keys of the log as small numbers."""
 
+import numpy as np
 import polars as pl
 import pytest
 
+from engine.columns import NEVER
 from engine.keys import Keys
-from engine.maxima import NEVER
 
 BTC, ETH = (0, "binance", "BTC-USDT"), (0, "binance", "ETH-USDT")
 
@@ -66,30 +67,20 @@ def test_each_symbol_has_its_own_scale() -> None:
     assert known.scale[of_rows(known, BTC, ETH)].tolist() == [1e8, 1e2]
 
 
-def test_a_renumbered_key_remembers_nothing() -> None:
+def test_a_freed_number_is_given_out_again_and_remembers_nothing() -> None:
     known = keys()
-    old = known.number(BTC)
-    known.latest_id[old], known.latest[old], known.clock[old] = 7, 8, 9
-    new = known.renumber(BTC)
-    assert new != old
-    assert (known.latest_id[new], known.latest[new], known.clock[new]) == (NEVER, NEVER, NEVER)
-    assert known.number(BTC) == new
-
-
-def test_a_number_is_given_out_again_only_after_it_was_freed() -> None:
-    known = keys()
-    old = known.number(BTC)
-    known.retire(BTC)
+    number = known.number(BTC)
+    known.latest_id[number], known.latest[number], known.clock[number] = 7, 8, 9
+    known.free(np.array([number]))
     assert len(known) == 0
-    assert known.number(ETH) != old
-    assert known.free().tolist() == [old]
-    assert known.free().tolist() == []
-    assert known.number((0, "kraken", "SOL-USDT")) == old
+    assert known.number(ETH) == number
+    assert (known.latest_id[number], known.latest[number], known.clock[number]) == (NEVER, NEVER, NEVER)
+    assert known.number(BTC) != number
 
 
 def test_keys_of_a_partition_are_the_live_ones() -> None:
     known = keys()
-    btc, _, other = of_rows(known, BTC, ETH, (1, *BTC[1:]))
-    known.retire(ETH)
+    btc, eth, other = of_rows(known, BTC, ETH, (1, *BTC[1:]))
+    known.free(np.array([eth]))
     assert known.of_partition(0).tolist() == [btc]
     assert known.of_partition(1).tolist() == [other]

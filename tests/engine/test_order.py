@@ -5,9 +5,7 @@ import math
 import polars as pl
 import pytest
 
-from engine.maxima import running_max
-from engine.order import NAMED_MAX, ROUNDS_MAX, Order, OrderSettings
-from tests.engine.counting import calls_of
+from engine.order import NAMED_MAX, Order, OrderSettings
 from tests.engine.made import Row, log, rules, tick
 from tests.fakes import START_US
 
@@ -138,9 +136,9 @@ def test_a_key_starts_anew_once_the_log_has_gone_on_for_more_than_g() -> None:
     assert judged(*past_g) == ([0, 1, 2], {"read": 4, "duplicate": 1})
 
 
-def test_a_key_that_starts_anew_has_a_new_number_and_so_empty_windows() -> None:
-    accepted, _ = Order(ORDER).judge(log(tick(0), tick(G + 1, symbol="ETH-USDT"), tick(G + 1)))
-    assert len(set(accepted.key.tolist())) == 3
+def test_a_key_that_starts_anew_is_marked_with_the_row_that_does() -> None:
+    accepted, _ = Order(ORDER).judge(log(tick(0), tick(G + 1, symbol="ETH-USDT"), tick(G + 1), tick(G + 1)))
+    assert accepted.anew.tolist() == [False, False, True, False]
 
 
 def test_a_tick_that_jumps_past_g_does_not_start_its_own_key_anew() -> None:
@@ -201,22 +199,6 @@ def test_keys_of_which_no_row_was_ever_accepted_are_let_go() -> None:
     order.judge(log(tick(0), tick(0, math.nan, symbol="NO-PRICE")))
     order.forget_dead(0)
     assert [each.symbol for each in order.snapshot(0).keys] == ["BTC-USDT"]
-
-
-def falling_ids() -> list[Row]:
-    return [tick(at, trade_id=-600_000 * at) for at in range(2_000)]
-
-
-def jumps_of_the_clock() -> list[Row]:
-    """Whether a row of binance starts its key anew depends on whether the one before it was accepted."""
-    clock = [tick(at * 0.6 * G, exchange="kraken") for at in range(2_000)]
-    return [row for at, each in enumerate(clock) for row in (tick(20_000 - 6 * at), each)]
-
-
-@pytest.mark.parametrize("rows", [falling_ids(), jumps_of_the_clock()], ids=["ids", "clock"])
-def test_boundaries_that_hang_on_one_another_by_the_thousand_take_few_rounds(rows: list[Row]) -> None:
-    order, ticks = Order(ORDER), log(*rows)
-    assert calls_of(running_max, lambda: order.judge(ticks)) <= 4 * (ROUNDS_MAX + 1)
 
 
 def test_symbols_with_too_precise_prices_are_named_up_to_a_thousand() -> None:

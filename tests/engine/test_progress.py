@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
+from engine.columns import NEVER
 from engine.errors import Misconfigured
-from engine.maxima import NEVER
 from engine.order import KeyOrder, PartitionOrder
 from engine.progress import SNAPSHOTS_MAX, Saved, Snapshots, decode, encode, snapshot
 

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from engine.int128 import Int128
-from engine.window import UNITS_MAX, Baseline, PriceWindows, Ticks, statistics
+from engine.window import UNITS_MAX, Baseline, Int128, PriceWindows, Ticks, minus, plus, statistics, times, to_float
 
 MS_US = 1_000
 SECOND_MS = 1_000
@@ -20,7 +21,8 @@ def ticks(
     t = np.array([round(each * MS_US) for each in at_ms], np.int64)
     prices = np.array([0] * size if x is None else x, np.int64)
     holes = np.array([0] * size if missing is None else missing, np.int64)
-    return Ticks(np.full(size, key), t, prices, holes, np.arange(size), np.zeros(size, np.int64))
+    nothing = np.zeros(size, np.int64)
+    return Ticks(np.full(size, key), t, prices, holes, np.arange(size), nothing, np.zeros(size, np.bool_))
 
 
 def counts(at_ms: Sequence[float], span_ms: int = SECOND_MS) -> list[int]:
@@ -65,7 +67,8 @@ def test_spans_are_measured_side_by_side() -> None:
 
 def test_keys_do_not_see_each_other() -> None:
     windows = PriceWindows((SECOND_MS,))
-    both = Ticks(*(np.concatenate(pair) for pair in zip(ticks([0, 1], key=0), ticks([0, 1], key=7), strict=True)))
+    pairs = zip(ticks([0, 1], key=0), ticks([0, 1], key=7), strict=True)
+    both = Ticks._make(np.concatenate(pair) for pair in pairs)
     assert windows.measure(both)[SECOND_MS].n.tolist() == [0, 1, 0, 1]
     assert windows.measure(ticks([2], key=7))[SECOND_MS].n.tolist() == [2]
 
@@ -94,9 +97,9 @@ def test_missing_trades_count_from_the_oldest_row_inside_to_the_row_itself() -> 
 def test_bounds_of_a_baseline_have_their_place_in_the_log() -> None:
     windows = PriceWindows((SECOND_MS,))
     found = windows.measure(ticks([0, 400, 1000, 1001]))[SECOND_MS]
-    first = windows.place(found.key, found.ordinal - found.n)[0]
+    first = windows.place(found.first)[0]
     assert first.tolist() == [0, 0, 1, 1]
-    assert windows.oldest_offset(np.array([0])) == 0
+    assert windows.oldest_offset(np.array([0])) == 1
     windows.measure(ticks([5_000]))
     assert windows.oldest_offset(np.array([9])) is None
 
@@ -107,8 +110,8 @@ def test_the_largest_prices_leave_the_sums_exact(x: int) -> None:
     found = PriceWindows((10_000_000,)).measure(ticks(range(12_000), prices))[10_000_000]
     for at in (1, 9_999, 10_000, 11_999):
         deltas = [each - prices[at] for each in prices[:at]]
-        assert found.s.take(slice(at, at + 1)).to_ints() == [sum(deltas)]
-        assert found.q.take(slice(at, at + 1)).to_ints() == [sum(delta * delta for delta in deltas)]
+        assert found.s.take(np.array([at])).to_ints() == [sum(deltas)]
+        assert found.q.take(np.array([at])).to_ints() == [sum(delta * delta for delta in deltas)]
 
 
 def test_five_million_ticks_in_a_window_with_a_drift_of_half_the_price_are_exact() -> None:
@@ -118,11 +121,11 @@ def test_five_million_ticks_in_a_window_with_a_drift_of_half_the_price_are_exact
     x = (drift + draw.normal(0, 2e9, len(drift))).astype(np.int64)
     t = np.arange(1, len(x) + 1) * MS_US
     nothing = np.zeros(len(x), np.int64)
-    log = Ticks(nothing, t, x, nothing, np.arange(len(x)), nothing)
+    log = Ticks(nothing, t, x, nothing, np.arange(len(x)), nothing, nothing.astype(np.bool_))
     windows = PriceWindows((span_ms,))
-    windows.measure(Ticks(*(column[:inside] for column in log)))
+    windows.measure(Ticks._make(column[:inside] for column in log))
     for start in range(inside, len(x), batch):
-        found = windows.measure(Ticks(*(column[start : start + batch] for column in log)))[span_ms]
+        found = windows.measure(Ticks._make(column[start : start + batch] for column in log))[span_ms]
         at = int(draw.integers(batch))
         own, n = int(x[start + at]), inside - 1
         around = (x[start + at - n : start + at] - own).tolist()
@@ -153,6 +156,16 @@ def test_a_forgotten_key_starts_empty_and_gives_its_room_back() -> None:
     assert (found.n.tolist(), found.s.to_ints(), found.missing.tolist()) == ([0, 1], [0, -2], [0, 0])
 
 
+def test_a_key_that_starts_anew_has_nothing_before_it() -> None:
+    windows = PriceWindows((SECOND_MS, 2_000))
+    log = ticks([0, 1, *range(2, 40)])
+    log.anew[[2, 39]] = True
+    for found in windows.measure(log).values():
+        assert found.n.tolist() == [0, 1, *range(37), 0]
+    assert windows.ticks_held == 1
+    assert windows.measure(ticks([41]))[SECOND_MS].n.tolist() == [1]
+
+
 def test_keys_that_come_and_go_leave_nothing_behind() -> None:
     windows = PriceWindows((SECOND_MS,))
     windows.measure(ticks(range(100)))
@@ -167,12 +180,12 @@ def baseline(deltas: Sequence[int]) -> Baseline:
     """A baseline that lies at these distances from the row's own price."""
     s, q = sum(deltas), sum(delta * delta for delta in deltas)
     one = np.zeros(1, np.int64)
-    return Baseline(one, one, np.array([len(deltas)]), wide(s), wide(q), one)
+    return Baseline(np.array([len(deltas)]), one, wide(s), wide(q), one, one, one)
 
 
 def wide(value: int) -> Int128:
     high, low = divmod(value, 2**64)
-    return Int128(np.array([high], np.int64), np.array([low], np.uint64))
+    return Int128(np.array([high % 2**64], np.uint64), np.array([low], np.uint64))
 
 
 def measured(deltas: Sequence[int], x: int = 0, *, inclusive: bool = False) -> tuple[int, float, float, float]:
@@ -219,3 +232,32 @@ def test_the_smallest_unevenness_that_can_be_told_from_rounding_is_no_flat_basel
     _, _, std, z = measured([-100_000, *[-100_001] * 29], 500)
     assert std > 0.0
     assert 0.0 < z < math.inf
+
+
+WORDS = st.integers(0, 2**128 - 1)
+
+
+def split(value: int) -> tuple[np.uint64, np.uint64]:
+    return np.uint64(value % 2**128 >> 64), np.uint64(value % 2**64)
+
+
+def joined(words: tuple[np.uint64, np.uint64]) -> int:
+    return (int(words[0]) << 64) + int(words[1])
+
+
+@given(WORDS, WORDS, st.integers(-(2**63), 2**63 - 1))
+@example(2**64 - 1, 1, -1)
+@example(2**127, 2**127, -(2**63))
+def test_arithmetic_of_two_words_is_that_of_whole_numbers_modulo_2_to_the_128(a: int, b: int, factor: int) -> None:
+    assert joined(plus(*split(a), *split(b))) == (a + b) % 2**128
+    assert joined(minus(*split(a), *split(b))) == (a - b) % 2**128
+    assert joined(times(*split(a), factor)) == a * factor % 2**128
+
+
+@given(st.integers(-(2**127), 2**127 - 1))
+@example(-(2**127))
+@example(-(2**64))
+def test_as_a_float_each_word_of_the_magnitude_is_rounded_by_itself(value: int) -> None:
+    high, low = divmod(abs(value), 2**64)
+    told = float(high) * 2.0**64 + float(low)
+    assert to_float(*split(value)) == (-told if value < 0 else told)

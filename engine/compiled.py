@@ -1,0 +1,32 @@
+"""Loops over rows, compiled to machine code at first use and kept in a cache beside the source, or the user's.
+
+A compiled function calls compiled functions of its own file only: the cache looks at no other file for changes.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_Item = TypeVar("_Item", bound="np.generic[Any]")
+
+
+def compiled(function: _Function) -> _Function:
+    """Compile a function of arrays and numbers. It lets other threads run, and divides by zero as numpy does."""
+    compile_it = partial(numba.njit, nogil=True, error_model="numpy")
+    try:
+        made = compile_it(cache=True)(function)
+    except RuntimeError:  # No folder to keep it in that can be written to.
+        made = compile_it()(function)
+    return cast("_Function", made)
+
+
+def given(column: NDArray[_Item]) -> NDArray[_Item]:
+    """The column as compiled functions take what they only read: of one kind, or each kind would be compiled anew."""
+    column = np.ascontiguousarray(column).view()
+    column.flags.writeable = False
+    return column
