@@ -131,9 +131,10 @@ def test_a_price_with_more_decimals_than_its_symbol_keeps_is_counted_and_named()
 def test_a_key_starts_anew_once_the_log_has_gone_on_for_more_than_g() -> None:
     other: Row = {"symbol": "ETH-USDT"}
     at_g = tick(0, trade_id=9), tick(G, **other), tick(G, trade_id=5)
-    past_g = tick(0, trade_id=9), tick(G + US, **other), tick(0, trade_id=5), tick(1, trade_id=5)
+    past_g = tick(60, trade_id=9), tick(60 + G + US, **other), tick(0, trade_id=5), tick(1, trade_id=5)
     assert judged(*at_g)[1] == {"read": 3, "duplicate": 1}
     assert judged(*past_g) == ([0, 1, 2], {"read": 4, "duplicate": 1})
+    assert times(*past_g)[2] == 0
 
 
 def test_a_key_that_starts_anew_is_marked_with_the_row_that_does() -> None:

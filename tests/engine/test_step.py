@@ -142,6 +142,15 @@ def test_keys_that_vanish_are_let_go_with_their_windows() -> None:
     assert of_hour[-1][2] == of_hour[2][2]
 
 
+def test_a_key_in_the_place_of_one_that_vanished_has_nothing_before_it() -> None:
+    fold = State(rules(count_min=2), snapshot_ms=0)
+    hours = fold.rules.order.horizon_ms / 1_000
+    folded(fold, log(tick(0), tick(1)))
+    folded(fold, log(tick(hours + 5, symbol="ETH-USDT"), first_offset=2))
+    found = folded(fold, log(tick(2, symbol="SOL-USDT"), first_offset=3)).scores
+    assert (len(fold.order.keys), found["n"].to_list()) == (2, [0])
+
+
 def test_cursors_stay_small_however_long_the_log() -> None:
     fold = state()
     for start in range(0, 2_000, 20):

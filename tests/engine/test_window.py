@@ -147,6 +147,14 @@ def test_memory_does_not_grow_with_the_windows_that_have_passed() -> None:
     assert max(bytes_held for _, bytes_held in held) == of_second_window[1]
 
 
+def test_bursts_that_leave_all_at_once_leave_nothing_behind() -> None:
+    windows, held = PriceWindows((SECOND_MS,)), []
+    for minute in range(50):
+        windows.measure(ticks([minute * 60_000] * 1_000))
+        held.append(windows.bytes_held)
+    assert held[-1] == held[2]
+
+
 def test_a_forgotten_key_starts_empty_and_gives_its_room_back() -> None:
     windows = PriceWindows((SECOND_MS,))
     windows.measure(ticks([0, 1, 2], [5, 6, 7], missing=[1, 1, 1]))
