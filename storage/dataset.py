@@ -20,7 +20,7 @@ import pyarrow as pa
 from engine import schema
 from engine.batch import Cursor
 from engine.errors import Misconfigured
-from storage.files import Span, put_bytes, span_of
+from storage.files import Span, holes, put_bytes, span_of
 from storage.rejected import REJECTED
 
 TICKS: Final = pa.schema([field.with_nullable(True) for field in schema.LOG])
@@ -34,6 +34,19 @@ def dataset_files(folder: Path, table: str, cursors: Mapping[int, Cursor] | None
     cursors = read_cursors(folder) if cursors is None else cursors
     ends = {partition: cursor.next_offset for partition, cursor in cursors.items()}
     return [path for span, path in _files(folder, table) if span.end <= ends.get(span.partition, 0)]
+
+
+def not_there(folder: Path, cursors: Mapping[int, Cursor]) -> list[Span]:
+    """Messages that the cursors say were taken and that are in no file."""
+    kept = [span for table in ("ticks", "rejected") for span, _ in _files(folder, table)]
+    return holes(kept, (Span(partition, 0, cursor.next_offset) for partition, cursor in cursors.items()))
+
+
+def beyond_cursors(folder: Path) -> list[tuple[Span, Path]]:
+    """Files that no flush can have written after the cursors: one that has begun since starts where they end."""
+    kept = [each for table in TABLES for each in _files(folder, table)]
+    nexts = {partition: cursor.next_offset for partition, cursor in read_cursors(folder).items()}
+    return [(span, path) for span, path in kept if span.first > nexts.get(span.partition, 0)]
 
 
 def read_cursors(folder: Path) -> dict[int, Cursor]:
@@ -104,21 +117,16 @@ def _drop_leftovers(folder: Path) -> None:
 
     Raises Misconfigured where files lie further on: then it is the cursor that is missing or was set back.
     """
+    beyond = beyond_cursors(folder)
+    if beyond:
+        span, path = beyond[0]
+        cursor = folder / "progress" / f"p{span.partition:05d}.json"
+        raise Misconfigured(f"{path}: lies beyond what {cursor} covers; restore that file, or choose another data.dir")
     nexts = {partition: cursor.next_offset for partition, cursor in read_cursors(folder).items()}
-    beyond = [
-        (span, path)
-        for table in TABLES
-        for span, path in _files(folder, table)
-        if span.end > nexts.get(span.partition, 0)
-    ]
-    for span, path in beyond:
-        if span.first != nexts.get(span.partition, 0):
-            cursor = folder / "progress" / f"p{span.partition:05d}.json"
-            raise Misconfigured(
-                f"{path}: lies beyond what {cursor} covers; restore that file, or choose another data.dir"
-            )
-    for _, path in beyond:
-        path.unlink()
+    for table in TABLES:
+        for span, path in _files(folder, table):
+            if span.end > nexts.get(span.partition, 0):
+                path.unlink()
     for name in (*TABLES, "progress", "rules"):
         for path in (folder / name).rglob("*.tmp"):
             path.unlink()

@@ -6,7 +6,7 @@ A file of the embedded dataset or a capture is called `p<partition>-<first>-<end
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -37,6 +37,18 @@ def span_of(path: Path) -> Span | None:
     """The span that a file's name tells; None for a file of another kind."""
     found = _NAME.match(path.name)
     return Span(*map(int, found.groups())) if found else None
+
+
+def holes(spans: Iterable[Span], taken: Iterable[Span]) -> list[Span]:
+    """What of the messages `taken`, one span for each partition, no other span covers; in order."""
+    found, covering = [], sorted(spans)
+    for partition, first, end in sorted(taken):
+        covered = first
+        for span in (*(each for each in covering if each.partition == partition), Span(partition, end, end)):
+            if covered < min(span.first, end):
+                found.append(Span(partition, covered, min(span.first, end)))
+            covered = max(covered, span.end)
+    return found
 
 
 def by_date(

@@ -15,6 +15,7 @@ from msgspec import Struct
 from engine import schema
 from engine.errors import Misconfigured
 from storage import oracle
+from storage.files import Span
 from storage.oracle import Oracle
 from storage.scans import Rows, readable, shown
 from storage.stored import Stored
@@ -52,7 +53,8 @@ class Difference(Struct, frozen=True):
 class Report(Struct, frozen=True):
     """How many rows of scores and of anomalies were held against the log, and what was found.
 
-    `integers_differ` counts values of every type that is not float64, `floats_differ` floats whose bits differ.
+    `missing` counts rows, and messages of the log that were taken and are not there. `integers_differ` counts values
+    of every type that is not float64, `floats_differ` floats whose bits differ.
     """
 
     rows: int
@@ -84,7 +86,7 @@ def replay(ticks: Rows, stored: Stored) -> Report:
         proof.recompute("as_stored")
         for table in tables:
             _compare(proof, table)
-        return _report(proof, tables)
+        return _report(proof, tables, stored)
 
 
 def _take_stored(proof: Oracle, table: str, rows: Rows) -> None:
@@ -137,19 +139,28 @@ def _told(name: str, differs: str) -> str:
     return f"CASE WHEN {differs} THEN {{{values}}} END"
 
 
-def _report(proof: Oracle, tables: Sequence[str]) -> Report:
+def _report(proof: Oracle, tables: Sequence[str], stored: Stored) -> Report:
     counts = {table: len(proof.connection.table(f"stored_{table}")) for table in tables}
     missing, extra, integers, floats = proof.run("14_totals")[0]
+    absent = [("ticks", span) for span in stored.lost] + [("progress", span) for span in stored.uncovered]
+    first = [_absent(table, span) for table, span in absent]
+    first += [_difference(row) for row in proof.run("15_first", rows_max=FIRST_ROWS)]
     return Report(
         rows=counts["scores"],
         anomalies=counts.get("anomalies", 0),
-        missing=missing,
+        missing=missing + sum(span.end - span.first for _, span in absent),
         extra=extra,
         integers_differ=integers,
         floats_differ=floats,
-        first=[_difference(row) for row in proof.run("15_first", rows_max=FIRST_ROWS)],
+        first=first[:FIRST_ROWS],
     )
 
 
 def _difference(row: tuple[object, ...]) -> Difference:
     return msgspec.convert(dict(zip(Difference.__struct_fields__, row, strict=True)), Difference)
+
+
+def _absent(table: str, span: Span) -> Difference:
+    """Messages of which there are no ticks, or no progress."""
+    until = f"missing up to offset {span.end - 1}"
+    return Difference(table, span.partition, span.first, None, None, None, None, None, until, [])

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from engine.errors import Misconfigured
 from storage import postgres
-from storage.dataset import dataset_files, read_cursors, read_rules
+from storage.dataset import beyond_cursors, dataset_files, not_there, read_cursors, read_rules
+from storage.files import Span
 from storage.scans import Rows, readable
 
 
@@ -19,13 +20,16 @@ class Stored(Struct, frozen=True):
     """Scores and anomalies with the rules, by digest, that made them; a topic's are handed in as Arrow streams.
 
     Without `anomalies` those are not looked at. `next_offsets` tells how far each partition was taken; without it, all
-    of the log was.
+    of the log was. `lost` are messages that were taken and are in no file, `uncovered` those of files that no cursor
+    covers.
     """
 
     scores: Rows
     anomalies: Rows | None
     rules: Mapping[str, str]
     next_offsets: Mapping[int, int] | None = None
+    lost: Sequence[Span] = ()
+    uncovered: Sequence[Span] = ()
 
 
 def in_dataset(folder: Path) -> tuple[Sequence[Path], Stored]:
@@ -35,8 +39,9 @@ def in_dataset(folder: Path) -> tuple[Sequence[Path], Stored]:
     if not cursors:
         raise Misconfigured(f"{folder}: holds no dataset: there is no progress/; name the folder given to --data")
     next_offsets = {partition: cursor.next_offset for partition, cursor in cursors.items()}
+    lost, uncovered = not_there(folder, cursors), sorted({span for span, _ in beyond_cursors(folder)})
     try:
-        return ticks, Stored(scores, anomalies, read_rules(folder), next_offsets)
+        return ticks, Stored(scores, anomalies, read_rules(folder), next_offsets, lost, uncovered)
     except UnicodeDecodeError as error:
         raise Misconfigured(f"{folder / 'rules'}: is not UTF-8 text: {error.reason}") from error
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pyarrow as pa
+from msgspec.structs import replace
 
 from engine import schema
 from engine.commands.database import dsn_of
@@ -12,6 +13,7 @@ from engine.errors import Misconfigured
 from engine.settings import Bus, Settings
 from storage import progress, recording, stored
 from storage.bus.reading import read_topic
+from storage.files import Span, holes, span_of
 from storage.replay import Report
 from storage.replay import replay as prove
 from storage.stored import Stored
@@ -31,16 +33,26 @@ def replay(
         raise Misconfigured("replay: give one of --data DIR, --scores FILE, --dsn DSN and --topic")
     if data is not None:
         own, kept = stored.in_dataset(data)
-        return prove(_files(ticks) if ticks else own, kept)
+        return _held_against(_files(ticks), kept) if ticks else prove(own, kept)
     if not ticks:
         raise Misconfigured("replay: --ticks is missing; name the tick files, or the folder that `capture` wrote")
     log = _files(ticks)
     if scores:
         return prove(log, stored.in_files(scores))
     if topic:
-        return prove(log, _in_topics(settings.bus))
+        return _held_against(log, _in_topics(settings.bus))
     with stored.in_database(dsn_of(settings, dsn)) as kept:
-        return prove(log, kept)
+        return _held_against(log, kept)
+
+
+def _held_against(log: Sequence[Path], kept: Stored) -> Report:
+    """Where the names of the files tell which messages they hold, those that should be there are."""
+    spans = [span for span in map(span_of, log) if span is not None]
+    if len(spans) == len(log):
+        firsts = {span.partition: span.first for span in sorted(spans, reverse=True)}
+        taken = (Span(at, firsts.get(at, 0), end) for at, end in (kept.next_offsets or {}).items())
+        kept = replace(kept, lost=holes(spans, taken))
+    return prove(log, kept)
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:
@@ -82,7 +94,11 @@ def as_text(report: Report) -> str:
 
 def _lines(report: Report) -> Iterator[str]:
     for each in report.first:
-        place = f"{each.table}: partition {each.partition} offset {each.offset} row {each.row}"
+        place = f"{each.table}: partition {each.partition} offset {each.offset}"
+        if each.row is None:
+            yield f"  {place}: {each.difference}"
+            continue
+        place += f" row {each.row}"
         name = f"{each.exchange} {each.symbol} {each.detector}" + (
             "" if each.revision is None else f" revision {each.revision}"
         )

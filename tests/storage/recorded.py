@@ -1,7 +1,8 @@
 """A recording with everything that was found in it, by tests/laws/reference.py, written by the sinks themselves."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +92,17 @@ def changed(frame: pl.DataFrame, row: int, column: str, value: Any) -> pl.DataFr
     """The frame with one value changed."""
     values: Sequence[Any] = frame[column].to_list()
     return frame.with_columns(pl.Series(column, [*values[:row], value, *values[row + 1 :]], frame.schema[column]))
+
+
+def pieces(whole: Recorded, count: int) -> Iterator[Findings]:
+    """The same as `count` steps give it, one after another."""
+    ends = [{at: end * step // count for at, end in whole.next_offsets.items()} for step in range(count + 1)]
+
+    def between(rows: pl.DataFrame, column: str, firsts: dict[int, int], lasts: dict[int, int]) -> pl.DataFrame:
+        first, last = (pl.col("partition").replace_strict(each) for each in (firsts, lasts))
+        return rows.filter(pl.col(column) >= first, pl.col(column) < last)
+
+    for firsts, lasts in pairwise(ends):
+        tables = ((whole.ticks, "offset"), (whole.scores, "offset"), (whole.anomalies, "at_offset"))
+        ticks, scores, anomalies = (between(rows, column, firsts, lasts) for rows, column in tables)
+        yield Findings(ticks, scores, anomalies, {at: Cursor(end) for at, end in lasts.items()}, whole.rules, counts={})

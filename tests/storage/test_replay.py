@@ -10,14 +10,19 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from engine.batch import Cursor
+from engine.commands.replay import as_text
 from engine.errors import Misconfigured
+from engine.settings import Data
 from storage import stored
-from storage.files import put
+from storage.dataset import put_cursor
+from storage.files import put, span_of
 from storage.migrations import migrate
 from storage.replay import Report, replay
+from storage.sinks.parquet import Parquet
 from storage.sinks.timescale import Timescale
 from storage.stored import Stored
-from tests.storage.recorded import SLOW, SPIKE, STRICT, Recorded, changed, recorded, spliced
+from tests.storage.recorded import SLOW, SPIKE, STRICT, Recorded, changed, pieces, recorded, spliced
 
 PLAIN = recorded(SPIKE, SLOW)
 
@@ -171,6 +176,56 @@ def test_a_file_that_is_not_committed_is_left_out(folder: Path) -> None:
         path = min((folder / table).rglob("*.parquet"))
         path.with_name("p00000-00000000000000000000-00000000000000999999.parquet").write_bytes(path.read_bytes())
     assert of_dataset(folder).exit_code == 0
+
+
+def written_in_pieces(folder: Path) -> None:
+    """The same dataset in three flushes."""
+    recipe = Parquet(Data(str(folder)), rows_max=10**9, flush_ms=10**9, compression="zstd")
+    for piece in pieces(PLAIN, 3):
+        with recipe.open() as sink:
+            sink.write(piece)
+            sink.flush()
+
+
+def of_span(folder: Path, table: str, place: int) -> Path:
+    """The file of partition 0 at this place of the log."""
+    return sorted(path for path in (folder / table).rglob("p00000-*.parquet"))[place]
+
+
+@pytest.mark.parametrize("place", [0, 1, -1], ids=["first", "middle", "last"])
+def test_messages_removed_with_all_that_was_made_of_them_are_found(tmp_path: Path, place: int) -> None:
+    written_in_pieces(tmp_path)
+    assert of_dataset(tmp_path).exit_code == 0
+    span = span_of(of_span(tmp_path, "ticks", place))
+    for path in tmp_path.rglob(of_span(tmp_path, "ticks", place).name):
+        path.unlink()
+    report = of_dataset(tmp_path)
+    assert span is not None
+    assert (report.exit_code, report.missing >= span.end - span.first) == (1, True)
+    named = report.first[0]
+    assert (named.table, named.partition, named.offset) == ("ticks", 0, span.first)
+    assert f"ticks: partition 0 offset {span.first}: missing up to offset {span.end - 1}" in as_text(report)
+
+
+def test_a_partition_whose_progress_was_removed_or_set_back_is_found(tmp_path: Path) -> None:
+    written_in_pieces(tmp_path)
+    cursor = tmp_path / "progress" / "p00000.json"
+    last, middle = (span_of(of_span(tmp_path, "ticks", place)) for place in (-1, -2))
+    assert last is not None
+    assert middle is not None
+    put_cursor(tmp_path, 0, Cursor(middle.first))
+    report = of_dataset(tmp_path)
+    assert (report.exit_code, report.first[0].table, report.first[0].offset) == (1, "progress", last.first)
+    cursor.unlink()
+    assert of_dataset(tmp_path).exit_code == 1
+
+
+def test_a_file_that_a_flush_has_just_put_in_place_is_no_difference(tmp_path: Path) -> None:
+    written_in_pieces(tmp_path)
+    last = span_of(of_span(tmp_path, "ticks", -1))
+    assert last is not None
+    put_cursor(tmp_path, 0, Cursor(last.first))
+    assert of_dataset(tmp_path).exit_code == 0
 
 
 def test_a_capture_may_go_further_than_what_was_stored() -> None:
