@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from engine.errors import Misconfigured, Unavailable
+from storage.expressions import Expression, expression
 from storage.scans import Rows, readable, said, shown
 
 Milliseconds: TypeAlias = Annotated[int, Meta(ge=0, le=10**13)]
@@ -43,6 +44,8 @@ class Document(Struct, frozen=True):
     late_ms: Milliseconds
     price_decimals: Decimals
     price_decimals_of: dict[str, Decimals]
+    size_decimals: Decimals = 8
+    size_decimals_of: dict[str, Decimals] = {}
 
 
 @contextmanager
@@ -63,7 +66,8 @@ class Oracle:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.connection = connection
-        self._expressions: dict[str, str] = {}
+        self._expressions: dict[str, Expression] = {}
+        self.run("00_arithmetic")
         self.run("00_tables")
 
     def take_ticks(self, ticks: Rows, next_offsets: Mapping[int, int] | None = None) -> None:
@@ -97,7 +101,7 @@ class Oracle:
             digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
             own = [rule, known_as, digest, orderings.index(ordering), *_settings(document)]
             self.connection.table("rules").insert(own)
-            self._expressions[known_as] = document.sql
+            self._expressions[known_as] = expression(document.sql, document.window_ms, of=f"rules {known_as}")
 
     def recompute(self, in_force: Where = "everywhere") -> None:
         """Answer, each rule for the whole log or for where the table `stored_scores` names it. Raises Misconfigured."""
@@ -106,12 +110,25 @@ class Oracle:
         while self.connection.table("judged").filter("moved").limit(1).fetchall():
             self.run("04_judge")
         self.run("05_accepted")
+        self.run("05_series")
         self.run(f"06_in_force_{in_force}")
-        for rule, (known_as, expression) in enumerate(self._expressions.items()):
-            with computable(known_as, expression):
-                self.run("07_score", {"expression": expression}, rule=rule)
+        for rule, (known_as, scoring) in enumerate(self._expressions.items()):
+            with computable(known_as, scoring.sql):
+                self._score(rule, scoring)
         for statement in ("08_flags", "09_episodes", "10_states", "11_findings"):
             self.run(statement)
+
+    def _score(self, rule: int, scoring: Expression) -> None:
+        """Score by one rule; each series and span that it names is a view of its own."""
+        windows = {(each.series, each.span_ms) for each in scoring.measures}
+        for series, span_ms in windows:
+            self.run("07_measure", {"series": series, "span_ms": str(span_ms), "rule": str(rule)})
+        columns = [f'"{each.series}_{each.span_ms}ms"."{each.statistic}" AS "{each.name}"' for each in scoring.measures]
+        columns += [f'own."{name}"' for name in scoring.of_row]
+        joins = [f'JOIN "{series}_{span_ms}ms" USING (seq)' for series, span_ms in sorted(windows)]
+        joins += ["JOIN own USING (ordering, seq)"] if scoring.of_row else []
+        fill = {"columns": "".join(f", {each}" for each in columns), "joins": " ".join(joins)}
+        self.run("07_score", fill | {"expression": scoring.sql}, rule=rule)
 
     def seal(self) -> None:
         """Keep what comes from here on, the expressions of rules too, away from files."""
@@ -126,12 +143,12 @@ class Oracle:
 
 
 @contextmanager
-def computable(known_as: str, expression: str) -> Iterator[None]:
+def computable(known_as: str, sql: str) -> Iterator[None]:
     """Say that a rule's expression cannot be computed, and why, as Misconfigured."""
     try:
         yield
     except (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError, duckdb.PermissionException) as error:
-        raise Misconfigured(f"rules {known_as}: {expression!r} cannot be computed: {said(error)}") from error
+        raise Misconfigured(f"rules {known_as}: {sql!r} cannot be computed: {said(error)}") from error
 
 
 def _expect_ticks(name: str, columns: set[str]) -> None:
@@ -151,7 +168,8 @@ def _decoded(known_as: str, text: str) -> Document:
 
 def _ordering(document: Document) -> list[Any]:
     spans = (document.horizon_ms, document.future_ms, document.late_ms)
-    return [*(span * 1_000 for span in spans), document.price_decimals, document.price_decimals_of]
+    decimals = (document.price_decimals, document.price_decimals_of, document.size_decimals, document.size_decimals_of)
+    return [*(span * 1_000 for span in spans), *decimals]
 
 
 def _settings(document: Document) -> list[Any]:

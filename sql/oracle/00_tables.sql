@@ -3,7 +3,8 @@ SET TimeZone = 'UTC';
 
 CREATE TABLE ticks (
     "partition" INTEGER, "offset" BIGINT, "row" BIGINT, exchange VARCHAR, symbol VARCHAR,
-    ts_event TIMESTAMPTZ, ts_received TIMESTAMPTZ, trade_id BIGINT, price DOUBLE, size DOUBLE, missing BIGINT
+    ts_event TIMESTAMPTZ, ts_received TIMESTAMPTZ, trade_id BIGINT, price DOUBLE, size DOUBLE, side VARCHAR,
+    missing BIGINT
 );
 
 -- The columns that a tick file may have; one that it lacks is null.
@@ -21,7 +22,8 @@ CREATE TABLE rules (
 -- The rules of one run share these; where they were changed between runs, the log is judged once for each.
 CREATE TABLE orderings (
     ordering INTEGER, horizon_us BIGINT, future_us BIGINT, late_us BIGINT,
-    price_decimals INTEGER, price_decimals_of MAP(VARCHAR, INTEGER)
+    price_decimals INTEGER, price_decimals_of MAP(VARCHAR, INTEGER),
+    size_decimals INTEGER, size_decimals_of MAP(VARCHAR, INTEGER)
 );
 
 -- For which messages of a partition a rule holds.

@@ -31,38 +31,31 @@ shifted AS (
         prior + inclusive::BIGINT AS n,
         sum_x - prior * x::HUGEINT AS s,
         sum_xx - 2 * x * sum_x + prior * x::HUGEINT * x AS q,
-        -- The cast takes a magnitude as high word x 2^64 + low word; of a negative number it does not.
-        sign(s) * abs(s)::DOUBLE AS s_float,
-        abs(q)::DOUBLE AS q_float
+        two_words(s) AS s_float,
+        two_words(q) AS q_float
     FROM baselines
 ),
 spread AS (
-    SELECT
-        *,
-        s_float / nullif(n, 0) AS m,
-        q_float - s_float * m AS around,
-        CASE
-            WHEN n < 2 THEN NULL
-            WHEN around <= q_float * pow(2.0, -48) THEN 0.0::DOUBLE
-            ELSE sqrt(around / (n - 1))
-        END AS root
-    FROM shifted
+    SELECT *, s_float / nullif(n, 0) AS m, root_of_variance(n, q_float, q_float - s_float * m) AS root FROM shifted
 ),
 measured AS (
     SELECT
         * EXCLUDE (unit, m, root),
         (x + m) / unit AS mean,
         root / unit AS std,
-        CASE WHEN n >= count_min AND NOT isnan(-m / root) THEN -m / root END AS z
+        CASE WHEN n >= count_min THEN number_or_null(-m / root) END AS z
     FROM spread
 ),
+named AS (
+    SELECT measured.*{columns} FROM measured {joins}
+),
 ruled AS (
-    SELECT *, ({expression})::DOUBLE AS raw FROM measured
+    SELECT *, ({expression})::DOUBLE AS raw FROM named
 ),
 flags AS (
     SELECT
         *,
-        CASE WHEN NOT isnan(raw) THEN raw END AS score,
+        number_or_null(raw) AS score,
         abs(price - mean) / abs(mean) * 10000.0 AS moved_bps,
         coalesce(
             score >= 1 AND (move_bps_min <= 0 OR (moved_bps >= move_bps_min AND NOT isnan(moved_bps))), false
