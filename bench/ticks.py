@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from engine import schema
 from engine.batch import TickBatch
 from engine.columns import Floats, ints
+from engine.kernel import Ticks
 from engine.order import Judged, Order
 from engine.rules import Rules
-from engine.window import Ticks
 
 SEED = 7
 EXCHANGES = ("binance", "coinbase", "kraken")
@@ -68,9 +68,9 @@ def accepted(ticks: pl.DataFrame, rules: Rules) -> tuple[Ticks, Floats]:
     """The log as windows get it, and the scale of each price."""
     judged: Judged = Order(rules.order).judge(ticks)[0]
     assert len(judged.place) == len(ticks)
-    return Ticks(
-        judged.key, judged.t, judged.x, ints(ticks["missing"]), judged.offset, judged.row, judged.anew
-    ), judged.scale
+    of_key = (judged.key, judged.t, judged.x, ints(ticks["missing"]))
+    no_values = np.zeros((len(ticks), 0), np.int64)
+    return Ticks(*of_key, judged.offset, judged.row, judged.anew, no_values), judged.scale
 
 
 def _prices(rng: np.random.Generator, key: NDArray[np.int64]) -> Floats:

@@ -7,9 +7,10 @@ import polars as pl
 
 from bench import ticks
 from engine.columns import Floats, Ints
+from engine.kernel import Ticks
 from engine.rules import Rules
 from engine.step import State, step
-from engine.window import PriceWindows, Ticks, statistics
+from engine.window import Window, Windows, statistics
 
 Measured = tuple[Ints, Floats, Floats, Floats]
 """n, mean, std and z."""
@@ -32,14 +33,17 @@ class Series:
             yield Ticks._make(column[piece] for column in self.ticks), self.scale[piece]
 
 
-def windows() -> PriceWindows:
+PRICE = Window("price", ticks.WINDOW_MS)
+
+
+def windows() -> Windows:
     """Empty ones, of the built-in detector's length."""
-    return PriceWindows((ticks.WINDOW_MS,))
+    return Windows({PRICE})
 
 
-def measure(into: PriceWindows, batch: Ticks, scale: Floats) -> Measured:
+def measure(into: Windows, batch: Ticks, scale: Floats) -> Measured:
     """Windows and z of one batch."""
-    return statistics(into.measure(batch)[ticks.WINDOW_MS], batch.x, scale, inclusive=True)
+    return statistics(into.measure(batch)[PRICE], batch.x, scale, inclusive=True)
 
 
 def measure_all(series: Series, rows: int) -> list[Measured]:

@@ -141,6 +141,23 @@ def score(
 
 
 @app.command()
+def evaluate(
+    folder: Annotated[
+        Path,
+        typer.Argument(help="A folder of labelled pump events, or NAB's.", metavar="DIR", exists=True, file_okay=False),
+    ],
+    as_json: AsJson = False,
+    config: Config = None,
+    sets: Sets = None,
+) -> None:
+    """Measure the detectors on labelled series: recall, false alerts, delay, over all edges."""
+    from engine.commands import evaluate as command
+
+    report = command.evaluate(_loaded(config, sets).settings, folder)
+    typer.echo(command.as_json(report) if as_json else command.as_text(report))
+
+
+@app.command()
 def capture(
     out: Annotated[Path, typer.Option("--out", help="The folder for tick files; a capture there goes on.")],
     to_end: Annotated[bool, typer.Option("--to-end", help="Stop at the end that the topic has now.")] = False,

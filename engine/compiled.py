@@ -17,7 +17,16 @@ _Item = TypeVar("_Item", bound="np.generic[Any]")
 
 def compiled(function: _Function) -> _Function:
     """Compile a function of arrays and numbers. It lets other threads run, and divides by zero as numpy does."""
-    compile_it = partial(numba.njit, nogil=True, error_model="numpy")
+    return _made(function)
+
+
+def inlined(function: _Function) -> _Function:
+    """Compile a function that compiled ones call for every row: it becomes part of them."""
+    return _made(function, forceinline=True)
+
+
+def _made(function: _Function, **options: bool) -> _Function:
+    compile_it = partial(numba.njit, nogil=True, error_model="numpy", **options)
     try:
         made = compile_it(cache=True)(function)
     except RuntimeError:  # No folder to keep it in that can be written to.

@@ -19,12 +19,12 @@ _BLANK = re.compile(r"[\x00-\x20\x7f]")
 class Keys:
     """Names to numbers and back; a number is used again once it was freed.
 
-    By number: `latest_id` and `latest` (time) of the key, `clock` as it stood after its last accepted row, `scale`
-    10^decimals, `home` the place of its partition among `partitions`.
+    By number: `latest_id`, `latest` (time) and `latest_x` (price in units) of the key, `clock` as it stood after its
+    last accepted row, `scale` and `size_scale` 10^decimals of its prices and sizes, `home` the place of its partition.
     """
 
-    def __init__(self, scale_of: Callable[[str], float]) -> None:
-        self._scale_of = scale_of
+    def __init__(self, scales_of: Callable[[str], tuple[float, float]]) -> None:
+        self._scales_of = scales_of
         self._number_of: dict[Name, int] = {}
         self._name_of: list[Name | None] = []
         self._freed: list[int] = []
@@ -32,7 +32,9 @@ class Keys:
         self.latest_id: Ints = np.full(16, NEVER)
         self.latest: Ints = np.full(16, NEVER)
         self.clock: Ints = np.full(16, NEVER)
+        self.latest_x: Ints = np.full(16, NEVER)
         self.scale: Floats = np.ones(16)
+        self.size_scale: Floats = np.ones(16)
         self.home: Ints = np.full(16, -1)
 
     def __len__(self) -> int:
@@ -49,8 +51,9 @@ class Keys:
             self._reach(number + 1)
         self._name_of[number] = name
         self._number_of[name] = number
-        self.latest_id[number] = self.latest[number] = self.clock[number] = NEVER
-        self.scale[number], self.home[number] = self._scale_of(name[2]), self.home_of(name[0])
+        self.latest_id[number] = self.latest[number] = self.clock[number] = self.latest_x[number] = NEVER
+        self.scale[number], self.size_scale[number] = self._scales_of(name[2])
+        self.home[number] = self.home_of(name[0])
         return number
 
     def free(self, numbers: Ints) -> None:
@@ -104,7 +107,7 @@ class Keys:
     def _reach(self, count: int) -> None:
         more = max(count - len(self.home), 0) and max(count, len(self.home))
         if more:
-            for column in ("latest_id", "latest", "clock", "scale", "home"):
+            for column in ("latest_id", "latest", "clock", "latest_x", "scale", "size_scale", "home"):
                 setattr(self, column, extended(getattr(self, column), more))
             self.home[count:] = -1  # A new number's own place is set at once.
 

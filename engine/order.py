@@ -23,13 +23,15 @@ _READ, _UNREADABLE, _OUT_OF_RANGE, _DUPLICATE, _LATE, _AHEAD, _IMPRECISE = range
 
 
 class OrderSettings(Struct, frozen=True):
-    """`horizon_ms` is G of DESIGN 3; prices are whole units of 10^-decimals, by symbol or `price_decimals`."""
+    """`horizon_ms` is G of DESIGN 3; values are whole units of 10^-decimals, by symbol or the same for all."""
 
     future_ms: int
     late_ms: int
     horizon_ms: int
     price_decimals: int
     price_decimals_of: dict[str, int]
+    size_decimals: int = 8
+    size_decimals_of: dict[str, int] = {}
 
 
 class Judged(NamedTuple):
@@ -37,7 +39,7 @@ class Judged(NamedTuple):
 
     `place` is each row's place in the batch, the next three are its place in the log, `key` is its key's number, `t`
     the time at which it is scored, `x` its price in units of 1 / `scale`, `clock` the log clock after it, `anew`
-    whether its key starts anew with it.
+    whether its key starts anew with it, `change` its price less that of the key's row before, NEVER at the first.
     """
 
     place: Places
@@ -50,6 +52,8 @@ class Judged(NamedTuple):
     scale: Floats
     clock: Ints
     anew: Mask
+    change: Ints
+    size_scale: Floats
 
     def take(self, index: Places) -> "Judged":
         """The rows at these places."""
@@ -64,6 +68,7 @@ class KeyOrder(Struct, frozen=True, array_like=True):
     latest_id: int
     latest_us: int
     clock_us: int
+    latest_x: int
 
 
 class PartitionOrder(Struct, frozen=True, array_like=True):
@@ -89,6 +94,7 @@ class _Remembered(NamedTuple):
     latest_id: Ints
     latest: Ints
     clock: Ints
+    latest_x: Ints
     scale: Floats
     home: Ints
     clocks: Ints
@@ -104,6 +110,7 @@ class _Accepted(NamedTuple):
     scale: Floats
     clock: Ints
     anew: Mask
+    change: Ints
 
 
 class Order:
@@ -115,7 +122,7 @@ class Order:
         self._clocks = np.zeros(0, np.int64)
         self.imprecise: set[str] = set()
         """Symbols seen with prices that have more decimals than windows keep; at most NAMED_MAX."""
-        self.keys = Keys(lambda symbol: float(10 ** settings.price_decimals_of.get(symbol, settings.price_decimals)))
+        self.keys = Keys(lambda symbol: _scales(symbol, settings))
 
     def judge(self, ticks: pl.DataFrame) -> tuple[Judged, dict[str, int]]:
         """Apply the rules to the next rows of the log (columns of schema.LOG); how many rows were what, by name."""
@@ -124,17 +131,17 @@ class Order:
         price, received = floats(ticks["price"]), ints(ticks["ts_received"], NEVER)
         columns = (key, ints(ticks["trade_id"], NEVER), ints(ticks["ts_event"], -1), received, price)
         self._know(keys.partitions)
-        remembered = _Remembered(keys.latest_id, keys.latest, keys.clock, keys.scale, keys.home, self._clocks)
-        place, number, t, x, clock = (np.empty(size, np.int64) for _ in range(5))
-        told = _Accepted(place, number, t, x, np.empty(size), clock, np.empty(size, np.bool_))
+        of_key = (keys.latest_id, keys.latest, keys.clock, keys.latest_x, keys.scale, keys.home)
+        place, number, t, x, clock, change = (np.empty(size, np.int64) for _ in range(6))
+        told = _Accepted(place, number, t, x, np.empty(size), clock, np.empty(size, np.bool_), change)
         bounds = (self._future_us, self._late_us, self._horizon_us)
-        accepted = _judge(_Rows._make(map(given, columns)), remembered, *bounds, told, counts)
+        accepted = _judge(_Rows._make(map(given, columns)), _Remembered(*of_key, self._clocks), *bounds, told, counts)
         told = _Accepted._make(column[:accepted] for column in told)
         if counts[_IMPRECISE]:
             imprecise = told.place[told.x / told.scale != price[told.place]]
             self.imprecise.update(ticks["symbol"][imprecise].unique().head(NAMED_MAX - len(self.imprecise)))
         in_log = [ints(ticks[name], -1)[told.place] for name in ("partition", "offset", "row")]
-        judged = _by_partition(Judged._make((told.place, *in_log, *told[1:])))
+        judged = _by_partition(Judged._make((told.place, *in_log, *told[1:], keys.size_scale[told.key])))
         return judged, dict(zip(_COUNTED, counts.tolist(), strict=True))
 
     def clock(self, partition: int) -> int:
@@ -156,8 +163,9 @@ class Order:
     def snapshot(self, partition: int) -> PartitionOrder:
         """The order state of a partition as it stands."""
         keys = self.keys
+        remembered = (keys.latest_id, keys.latest, keys.clock, keys.latest_x)
         rows = [
-            KeyOrder(*keys.name(at)[1:], int(keys.latest_id[at]), int(keys.latest[at]), int(keys.clock[at]))
+            KeyOrder(*keys.name(at)[1:], *(int(column[at]) for column in remembered))
             for at in keys.of_partition(partition).tolist()
         ]
         return PartitionOrder(self.clock(partition), tuple(rows))
@@ -170,7 +178,7 @@ class Order:
         for each in state.keys:
             at = self.keys.number((partition, each.exchange, each.symbol))
             self.keys.latest_id[at], self.keys.latest[at] = each.latest_id, each.latest_us
-            self.keys.clock[at] = each.clock_us
+            self.keys.clock[at], self.keys.latest_x[at] = each.clock_us, each.latest_x
 
     def _know(self, partitions: int) -> None:
         """Have a clock for so many partitions."""
@@ -180,13 +188,20 @@ class Order:
             self._clocks[known:] = NEVER
 
 
+def _scales(symbol: str, settings: OrderSettings) -> tuple[float, float]:
+    """10^decimals of a symbol's prices and sizes."""
+    price = settings.price_decimals_of.get(symbol, settings.price_decimals)
+    size = settings.size_decimals_of.get(symbol, settings.size_decimals)
+    return float(10**price), float(10**size)
+
+
 @compiled
 def _judge(
     rows: _Rows, remembered: _Remembered, future_us: int, late_us: int, horizon_us: int, told: _Accepted, counts: Ints
 ) -> int:
     """Judge row after row; how many are accepted."""
     key_of, ids, events, receipts, prices = rows
-    latest_id, latest, clock, scale, home, clocks = remembered
+    latest_id, latest, clock, latest_x, scale, home, clocks = remembered
     accepted = 0
     for i in range(len(key_of)):
         counts[_READ] += 1
@@ -204,7 +219,7 @@ def _judge(
             counts[_AHEAD] += 1
         starts_anew = clock[key] != NEVER and clocks[home[key]] - clock[key] > horizon_us
         if starts_anew:
-            latest_id[key] = latest[key] = NEVER
+            latest_id[key] = latest[key] = latest_x[key] = NEVER
         if trade_id != NEVER:
             # The distance may pass 2^63. Further back than EPOCH_STEP the venue's numbering begins anew.
             if trade_id <= latest_id[key] and np.uint64(latest_id[key]) - np.uint64(trade_id) <= np.uint64(EPOCH_STEP):
@@ -218,7 +233,10 @@ def _judge(
         latest[key], clock[key] = max(latest[key], c), clocks[home[key]]
         counts[_IMPRECISE] += units / scale[key] != price
         told.place[accepted], told.key[accepted], told.t[accepted] = i, key, latest[key]
-        told.x[accepted], told.scale[accepted] = np.int64(units), scale[key]
+        x = np.int64(units)
+        told.x[accepted], told.scale[accepted] = x, scale[key]
+        told.change[accepted] = x - latest_x[key] if latest_x[key] != NEVER else NEVER
+        latest_x[key] = x
         told.clock[accepted], told.anew[accepted] = clock[key], starts_anew
         accepted += 1
     return accepted

@@ -9,7 +9,7 @@ from engine.errors import Misconfigured
 from engine.order import PartitionOrder
 
 SNAPSHOTS_MAX = 64
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Snapshot(Struct, frozen=True, array_like=True):

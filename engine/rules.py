@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -12,13 +11,14 @@ import polars as pl
 from msgspec import Struct
 
 from engine import schema
-from engine.columns import Floats, floats
 from engine.detectors import Detector
 from engine.errors import Misconfigured
+from engine.expressions import OF_ROW, Expression, Statistic
 from engine.order import OrderSettings
 
 DIGEST_BYTES = 8
-_TOKEN = re.compile(r"""'[^']*'|"[^"]*"|(?P<number>(\b\d+\.?\d*|(?<!\w)\.\d+)([eE][+-]?\d+)?)""")
+MEASURED = ("n", "mean", "std", "z")
+"""Columns of SCORE: what is measured of the price over a rule's own window."""
 
 
 class Rule(Struct, frozen=True, dict=True):
@@ -35,35 +35,29 @@ class Rule(Struct, frozen=True, dict=True):
 
     @cached_property
     def window_ms(self) -> int:
-        """The length of its window."""
-        return self.detector.windows()[0].span_ms
+        """The length of its own window."""
+        return self.detector.window_ms
 
-    def score(self, columns: Sequence[pl.Series]) -> Floats:
-        """The scoring expression over price, size, n, mean, std and z; NaN where it is null."""
-        expression, numbers = self._expression
-        constants = [number.new_from_index(0, len(columns[0])) for number in numbers]
-        return floats(pl.DataFrame([*columns, *constants]).select(expression).to_series())
+    @cached_property
+    def expression(self) -> Expression:
+        """Its scoring expression."""
+        return Expression(self.detector.score(), self.detector.window_ms)
+
+    @cached_property
+    def statistics(self) -> tuple[Statistic, ...]:
+        """What its expression names beside n, mean, std and z of its own window."""
+        return tuple(each for each in self.expression.statistics if each.name not in MEASURED)
+
+    @cached_property
+    def window_ms_max(self) -> int:
+        """The length of its longest window."""
+        return max(self.window_ms, *(each.window.span_ms for each in self.expression.statistics), 1)
 
     @cached_property
     def of_every_row(self) -> Sequence[pl.Series]:
         """What stands of the rule in each row of SCORE, as columns of one row."""
         told = {"detector": self.name, "rules": self.digest, "revision": 0}
         return [pl.Series(name, [value], schema.empty(schema.SCORE).schema[name]) for name, value in told.items()]
-
-    @cached_property
-    def _expression(self) -> tuple[pl.Expr, Sequence[pl.Series]]:
-        """The SQL with its numbers made columns: Polars divides by a constant by way of its inexact reciprocal."""
-        numbers: dict[str, float] = {}
-
-        def as_column(found: re.Match[str]) -> str:
-            if found["number"] is None:
-                return found[0]
-            name = f"constant_{len(numbers)}"
-            numbers[name] = float(found[0]) if re.search(r"[.eE]", found[0]) else int(found[0])
-            return name
-
-        text = _TOKEN.sub(as_column, self.detector.score())
-        return pl.sql_expr(text).cast(pl.Float64), [pl.Series(name, [number]) for name, number in numbers.items()]
 
 
 class Rules(Struct, frozen=True):
@@ -75,7 +69,7 @@ class Rules(Struct, frozen=True):
     @property
     def window_ms_max(self) -> int:
         """The longest window."""
-        return max(rule.window_ms for rule in self.rules)
+        return max(rule.window_ms_max for rule in self.rules)
 
     @property
     def log_needed_ms(self) -> int:
@@ -95,17 +89,24 @@ def rules_of(
     late_ms: int,
     price_decimals: int,
     price_decimals_of: Mapping[str, int],
+    size_decimals: int = 8,
+    size_decimals_of: Mapping[str, int] | None = None,
 ) -> Rules:
     """Put detectors under the order they share. Raises Misconfigured where one cannot be scored."""
     if not detectors:
         raise Misconfigured("detectors: there is none; add a section such as [detectors.spike]")
-    problems = [problem for name, detector in detectors.items() for problem in _problems_of_windows(name, detector)]
+    expressions = {name: Expression(each.score(), each.window_ms) for name, each in detectors.items()}
+    problems = [f"detectors.{name}: {problem}" for name, each in expressions.items() for problem in each.problems]
     if problems:
         raise Misconfigured(*problems)
-    horizon_ms = max(detector.windows()[0].span_ms for detector in detectors.values()) + max(
-        detector.episode_ms_max for detector in detectors.values()
+    longest_ms = max(
+        span_ms
+        for each in expressions.values()
+        for span_ms in (each.window_ms, *(statistic.window.span_ms for statistic in each.statistics))
     )
-    order = OrderSettings(future_ms, late_ms, horizon_ms, price_decimals, dict(price_decimals_of))
+    horizon_ms = longest_ms + max(detector.episode_ms_max for detector in detectors.values())
+    decimals = (price_decimals, dict(price_decimals_of), size_decimals, dict(size_decimals_of or {}))
+    order = OrderSettings(future_ms, late_ms, horizon_ms, *decimals)
     rules = tuple(Rule(name, detector, _document(name, detector, order)) for name, detector in detectors.items())
     problems = [problem for rule in rules for problem in _problems(rule)]
     if problems:
@@ -119,7 +120,7 @@ def _document(name: str, detector: Detector, order: OrderSettings) -> str:
         "name": name,
         "settings": {"use": type(detector).__module__.rpartition(".")[2], **_fields(detector)},
         "sql": detector.score(),
-        "window_ms": detector.windows()[0].span_ms,
+        "window_ms": detector.window_ms,
         **{field: getattr(detector, field) for field in shared},
         **_fields(order),
     }
@@ -130,16 +131,13 @@ def _fields(settings: Any) -> dict[str, Any]:
     return dict(msgspec.structs.asdict(settings))
 
 
-def _problems_of_windows(name: str, detector: Detector) -> list[str]:
-    told = ", ".join(window.series for window in detector.windows())
-    return [] if told == "price" else [f"detectors.{name}: has windows over [{told}]; one over price can be measured"]
-
-
 def _problems(rule: Rule) -> list[str]:
     """Try the expression on no rows: a wrong name or type shows before the start."""
-    columns = {"price": pl.Float64, "size": pl.Float64, "n": pl.Int64, "mean": pl.Float64, "std": pl.Float64}
+    integers = {each.name for each in rule.expression.statistics if each.kind == "n"} | {"n"}
+    names = [*OF_ROW, *MEASURED, *(each.name for each in rule.statistics)]
+    columns = {name: pl.Series(name, [], pl.Int64 if name in integers else pl.Float64) for name in names}
     try:
-        rule.score([pl.Series(name, [], kind) for name, kind in (columns | {"z": pl.Float64}).items()])
+        rule.expression.value(columns, 0)
     except pl.exceptions.PolarsError as error:
-        return [f"detectors.{rule.name}: {rule.detector.score()!r} cannot be computed: {error}"]
+        return [f"detectors.{rule.name}: {rule.expression.text!r} cannot be computed: {error}"]
     return []

@@ -10,20 +10,12 @@ from numpy.typing import NDArray
 from engine import schema
 from engine.columns import NEVER, Floats, Ints, floats, ints, nullable, texts
 from engine.episodes import Flag, Raised
-from engine.order import Judged
 from engine.rules import Rule
-from engine.window import Baseline, PriceWindows, statistics
+from engine.statistics import Measured, columns, of_row
+from engine.window import Window, Windows, statistics
 
 _TYPES = schema.empty(schema.SCORE).schema
 _OF_TICK = ("partition", "offset", "row", "exchange", "symbol", "ts_event", "trade_id", "price", "size")
-
-
-class Accepted(NamedTuple):
-    """Accepted rows three times: as ticks (columns of LOG), as judged, and their baselines."""
-
-    ticks: pl.DataFrame
-    judged: Judged
-    baseline: Baseline
 
 
 class Scored(NamedTuple):
@@ -38,44 +30,50 @@ class Scored(NamedTuple):
     score: Floats
 
 
-def score(rule: Rule, accepted: Accepted, now_us: int) -> Scored:
-    """Score ticks against their baselines."""
-    ticks, judged, baseline = accepted
+def score(rule: Rule, measured: Measured, windows: Windows, now_us: int) -> Scored:
+    """Score ticks by what was before them. To be asked before the windows measure further rows."""
+    ticks, judged, found = measured
+    baseline = found[Window("price", rule.window_ms)]
     inclusive = rule.detector.baseline == "inclusive"
     n, mean, std, z = statistics(baseline, judged.x, judged.scale, inclusive=inclusive)
     z[n < rule.detector.count_min] = np.nan
     with np.errstate(invalid="ignore"):
         coverage = n / (n + baseline.missing)
     of_tick = [ticks[name] for name in _OF_TICK]
-    measured = [pl.Series("n", n), nullable("mean", mean), nullable("std", std), nullable("z", z)]
-    told = rule.score([ticks["price"], ticks["size"], *measured])
+    of_window = [pl.Series("n", n), nullable("mean", mean), nullable("std", std), nullable("z", z)]
+    named = {column.name: column for column in of_window} | {
+        name: of_row(name, measured) for name in rule.expression.of_row
+    }
+    named |= columns(rule.statistics, measured, windows, inclusive=inclusive, count_min=rule.detector.count_min)
+    told = rule.expression.value(named, len(ticks))
     flagged = told >= 1.0
     if rule.detector.move_bps_min > 0:
         flagged &= np.abs(_move_bps(floats(ticks["price"]), mean)) >= rule.detector.move_bps_min
     scored_at = pl.Series("ts_scored", [now_us], _TYPES["ts_scored"])
-    columns = [
+    every = [
         *of_tick,
-        *measured,
+        *of_window,
         nullable("score", told),
         pl.Series("flagged", flagged),
         nullable("coverage", coverage),
         *(each.new_from_index(0, len(n)) for each in (*rule.of_every_row, scored_at)),
     ]
-    in_place = {column.name: column for column in columns}
+    in_place = {column.name: column for column in every}
     rows = pl.DataFrame([in_place[name] for name in _TYPES])
     return Scored(rows, np.flatnonzero(flagged & ~np.isnan(mean)), n, mean, std, z, told)
 
 
-def flags(rule: Rule, accepted: Accepted, scored: Scored, windows: PriceWindows) -> list[Raised]:
+def flags(rule: Rule, measured: Measured, scored: Scored, windows: Windows) -> list[Raised]:
     """The flagged rows with all that an anomaly tells of them. To be asked before the windows measure further rows."""
     at = scored.flagged
-    ticks, judged, baseline = accepted.ticks, accepted.judged, accepted.baseline.take(at)
+    ticks, judged, found = measured
+    baseline = found[Window("price", rule.window_ms)].take(at)
     inclusive = rule.detector.baseline == "inclusive"
-    first = windows.place(baseline.first)
-    last = windows.place(baseline.own if inclusive else baseline.before)
+    ends = (baseline.first, baseline.own if inclusive else baseline.before)
+    bounds = (windows.kept(slots, name) for slots in ends for name in ("offset", "row"))
     empty = ((baseline.n == 0) & (not inclusive)).tolist()
     price, mean = floats(ticks["price"])[at], scored.mean[at]
-    columns = (
+    of_flag = (
         *(column[at].tolist() for column in (judged.offset, judged.row, judged.clock, judged.t)),
         (price > mean).tolist(),
         price.tolist(),
@@ -87,14 +85,11 @@ def flags(rule: Rule, accepted: Accepted, scored: Scored, windows: PriceWindows)
         map(str, baseline.s.to_ints()),
         map(str, baseline.q.to_ints()),
         _optional(_move_bps(price, mean)),
-        *(
-            [None if none else place for none, place in zip(empty, bound.tolist(), strict=True)]
-            for bound in (*first, *last)
-        ),
+        *([None if none else place for none, place in zip(empty, bound.tolist(), strict=True)] for bound in bounds),
         *(_known(ints(ticks[name], NEVER)[at]) for name in ("ts_received", "ts_appended", "ts_drained")),
     )
     names = (texts(ticks[name], at) for name in ("exchange", "symbol"))
-    told = map(Flag, *columns)
+    told = map(Flag, *of_flag)
     return [Raised(*each) for each in zip(at.tolist(), *names, repeat(rule), told, strict=False)]
 
 

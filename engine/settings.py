@@ -93,6 +93,8 @@ class Order(Section, frozen=True):
 class Windows(Section, frozen=True):
     price_decimals: Decimals
     price_decimals_of: dict[str, Decimals]
+    size_decimals: Decimals
+    size_decimals_of: dict[str, Decimals]
 
 
 class Loop(Section, frozen=True):

@@ -11,10 +11,13 @@ from engine.batch import Cursor, Findings, TickBatch
 from engine.columns import Ints, Mask, ints
 from engine.episodes import Episodes, Raised, Rows, Trail
 from engine.errors import Misconfigured
+from engine.kernel import Ticks
 from engine.order import Judged, Order
 from engine.rules import Rules
-from engine.scoring import Accepted, flags, score
-from engine.window import Baseline, PriceWindows, Ticks
+from engine.scoring import flags, score
+from engine.series import values
+from engine.statistics import Measured, windows_of
+from engine.window import Window, Windows
 
 _SCORE_NONE = schema.empty(schema.SCORE)
 _ANOMALY_NONE = schema.empty(schema.ANOMALY)
@@ -37,7 +40,8 @@ class State:
         self.rules = rules
         self.snapshot_every_us = snapshot_ms * 1000
         self.order = Order(rules.order)
-        self.windows = PriceWindows(tuple(sorted({rule.window_ms for rule in rules.rules})))
+        asked, extremes = windows_of(each for rule in rules.rules for each in rule.statistics)
+        self.windows = Windows({Window("price", rule.window_ms) for rule in rules.rules} | asked, extremes)
         self.partitions: dict[int, Partition] = {}
         self.catching_up: set[int] = set()
         self._from_the_start: dict[int, tuple[int, list[Trail]]] = {}
@@ -77,12 +81,12 @@ def step(state: State, batch: TickBatch, now_us: int) -> tuple[State, Findings]:
         state.begin(number, _first_offset(batch, number))
     judged, counts = state.order.judge(batch.ticks)
     ticks = _rows(batch.ticks, judged.place)
-    found = state.windows.measure(_measurable(ticks, judged))
+    found = state.windows.measure(_measurable(state.windows.series, ticks, judged))
     if state.catching_up:
         due = np.flatnonzero(_is_due(state, ticks))
         ticks, judged = ticks[due], judged.take(due)
-        found = {span: baseline.take(due) for span, baseline in found.items()}
-    scores, raised = _score(state, ticks, judged, found, now_us)
+        found = {window: baseline.take(due) for window, baseline in found.items()}
+    scores, raised = _score(state, Measured(ticks, judged, found), now_us)
     findings = Findings(
         ticks=_rows(batch.ticks, np.flatnonzero(_is_due(state, batch.ticks))) if state.catching_up else batch.ticks,
         scores=scores,
@@ -108,9 +112,10 @@ def _rows(ticks: pl.DataFrame, places: Ints) -> pl.DataFrame:
     return ticks if untouched else ticks[places]
 
 
-def _measurable(ticks: pl.DataFrame, judged: Judged) -> Ticks:
+def _measurable(series: Sequence[str], ticks: pl.DataFrame, judged: Judged) -> Ticks:
     place = (judged.offset, judged.row)
-    return Ticks(judged.key, judged.t, judged.x, ints(ticks["missing"]), *place, judged.anew)
+    of_key = (judged.key, judged.t, judged.x, ints(ticks["missing"]))
+    return Ticks(*of_key, *place, judged.anew, values(series, ticks, judged))
 
 
 def _is_due(state: State, ticks: pl.DataFrame) -> Mask:
@@ -122,18 +127,15 @@ def _is_due(state: State, ticks: pl.DataFrame) -> Mask:
     return due
 
 
-def _score(
-    state: State, ticks: pl.DataFrame, judged: Judged, found: Mapping[int, Baseline], now_us: int
-) -> tuple[pl.DataFrame, list[Raised]]:
+def _score(state: State, measured: Measured, now_us: int) -> tuple[pl.DataFrame, list[Raised]]:
     """The rows of SCORE of all rules, and the flags in log order."""
     rows: list[pl.DataFrame] = []
     raised: list[Raised] = []
-    for rule in state.rules.rules if len(ticks) else ():
-        accepted = Accepted(ticks, judged, found[rule.window_ms])
-        scored = score(rule, accepted, now_us)
+    for rule in state.rules.rules if len(measured.ticks) else ():
+        scored = score(rule, measured, state.windows, now_us)
         rows.append(scored.rows)
         if len(scored.flagged):
-            raised += flags(rule, accepted, scored, state.windows)
+            raised += flags(rule, measured, scored, state.windows)
     raised.sort(key=lambda each: each.at)  # Stable: of one row, the flags of earlier rules come first.
     return pl.concat(rows) if rows else _SCORE_NONE, raised
 

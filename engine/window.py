@@ -1,84 +1,42 @@
 """Exact trailing windows (DESIGN 4): n, s = sum(x_i - x), q = sum((x_i - x)^2) over earlier ticks in (t - span, t].
 
-Prices are whole units, sums are 128-bit integers, so the result depends on the ticks alone: not on how the log was
-cut or for how long it has run. Per key and span there are the sums of x and x^2 over what is inside; a tick first
-takes off what it pushes out, then is measured by shifting the sums to its own price, then comes in itself. The work of
-a tick follows what comes and goes, not what lies in between.
+Values are whole units, sums are 128-bit integers, so the result depends on the ticks alone: not on how the log was
+cut or for how long it has run. Windows of one log share its ticks, and the work of a tick follows what comes and goes,
+not what lies in between (kernel.py).
 """
 
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct
 
-from engine.columns import Floats, Ints, Mask, Places, Words, extended
-from engine.compiled import compiled, given
+from engine import kernel
+from engine.columns import Floats, Ints, Places, extended
+from engine.compiled import given
+from engine.kernel import BLOCK, EDGE, FREE, HELD, NONE, SUM, TICK, Found, Held, Int128, Plan, Store, Ticks
 
 UNITS_MAX = 1 << 50
-"""Prices in units must stay below this in magnitude."""
+"""Values in units must stay below this in magnitude."""
 
 SPAN_MS_MAX = 3_155_760_000_000
 """The longest window: a century."""
 
-BLOCK = 16
-"""Ticks of one key that lie together."""
-
 _BLOCKS_MIN = 256
-_TICK = np.dtype([("t", "i8"), ("x", "i8"), ("offset", "i8"), ("row", "i4"), ("missing", "i4")])
-_WORDS_OF_SUMS = ("s_high", "s_low", "q_high", "q_low")
-_EDGE = np.dtype([(name, "i8") for name in ("first", "n", "missing")] + [(name, "u8") for name in _WORDS_OF_SUMS])
-_FREE, _LEFT, _HELD = range(3)
-_FLAT = 2.0**-48
-_NONE, _ONE = np.uint64(0), np.uint64(1)
-_HALF, _LOW_HALF, _SIGN = np.uint64(32), np.uint64(0xFFFF_FFFF), np.uint64(63)
-_WORD = 2.0**64
-
-Word: TypeAlias = np.uint64
-_Records: TypeAlias = Any  # Arrays of _TICK or _EDGE.
 
 
-class Window(Struct, frozen=True):
+class Window(Struct, frozen=True, order=True):
     """The last `span_ms` of a series, for each key."""
 
     series: str
     span_ms: int
 
 
-class Ticks(NamedTuple):
-    """Accepted rows in log order: key, time in us (never back within a key), price in units, missing, place.
-
-    `anew` where a key starts anew with the row: what its windows held is forgotten.
-    """
-
-    key: Ints
-    t: Ints
-    x: Ints
-    missing: Ints
-    offset: Ints
-    row: Ints
-    anew: Mask
-
-
-class Int128(NamedTuple):
-    """Whole numbers in two words each, in two's complement."""
-
-    high: Words
-    low: Words
-
-    def take(self, index: Places) -> "Int128":
-        """The rows at these places."""
-        return Int128(self.high[index], self.low[index])
-
-    def to_ints(self) -> list[int]:
-        """Python's own integers."""
-        signed = self.high.view(np.int64)
-        return [(high << 64) + low for high, low in zip(signed.tolist(), self.low.tolist(), strict=True)]
-
-
 class Baseline(NamedTuple):
-    """What a window held before each row: count, trades known missing, exact sums about the row's own price.
+    """What a window held before each row: count, trades known missing, exact sums about the row's own value.
 
-    `first`, `before` and `own` say where the first row inside, the key's row before and the row itself are kept.
+    `first`, `before` and `own` say where the first row inside, the key's row before and the row itself are kept. `low`
+    and `high` are the extremes (NEVER where there is none); empty where none were asked for.
     """
 
     n: Ints
@@ -88,43 +46,42 @@ class Baseline(NamedTuple):
     first: Ints
     before: Ints
     own: Ints
+    low: Ints
+    high: Ints
 
     def take(self, index: Places) -> "Baseline":
         """The rows at these places."""
-        kept = (self.first[index], self.before[index], self.own[index])
-        return Baseline(self.n[index], self.missing[index], self.s.take(index), self.q.take(index), *kept)
+        n, missing, s, q, *rest = self
+        taken = (column[index] if len(column) else column for column in rest)
+        return Baseline(n[index], missing[index], s.take(index), q.take(index), *taken)
 
 
-class _Store(NamedTuple):
-    """The ticks inside, in blocks: a key's blocks are a chain, in which `after` leads from each to the next.
+class Windows:
+    """Windows of each key over several series and spans; of those in `extremes` the lowest and highest values too.
 
-    `counts` holds how many blocks are free, how many have left all windows since the last batch, and how many ticks are
-    inside the longest window; `free` and `left` hold the numbers of those blocks.
+    `series` names the columns of Ticks.values, in their order.
     """
 
-    ticks: _Records
-    after: Ints
-    free: Ints
-    left: Ints
-    counts: Ints
-
-
-class PriceWindows:
-    """Windows of several spans over one price series; they share the ticks and all that is known of them."""
-
-    def __init__(self, spans_ms: tuple[int, ...]) -> None:
-        self._spans_ms = sorted(spans_ms)
-        self._spans_us = np.array(self._spans_ms, np.int64) * 1_000
+    def __init__(self, windows: Iterable[Window], extremes: Iterable[Window] = ()) -> None:
+        asked, extreme = set(windows), sorted(set(extremes), key=_by_span)
+        spans = sorted({window.span_ms for window in asked | set(extreme)})
+        self._windows = [Window("price", span) for span in spans]
+        self._sums = sorted((each for each in asked | set(extreme) if each.series != "price"), key=_by_span)
+        self.series = tuple(sorted({window.series for window in self._sums}))
+        self._extremes = extreme
+        self._plan = _plan(spans, self._sums, extreme, self.series)
         none = np.zeros(0, np.int64)
-        self._store = _Store(np.zeros(0, _TICK), none, none, none, np.zeros(3, np.int64))
-        self._newest = np.zeros(0, np.int64)
-        """Of each key 1 + where its newest tick is kept; 0 where there is none."""
-        self._edges = np.zeros((0, len(spans_ms)), _EDGE)
+        links = np.zeros((0, len(self._plan.column_of_chain), 2), np.int64)
+        values = np.zeros((0, len(self.series)), np.int64)
+        self._store = Store(np.zeros(0, TICK), values, links, none, none, none, np.zeros(3, np.int64))
+        by_sum, by_front = np.zeros((0, len(self._sums)), SUM), np.zeros((0, 2 * len(extreme)), np.int64)
+        by_chain = np.zeros((0, len(self._plan.column_of_chain)), np.int64)
+        self._held = Held(none, np.zeros((0, len(spans)), EDGE), by_sum, by_front, by_chain)
 
     @property
     def ticks_held(self) -> int:
         """Ticks inside the longest window, over all keys."""
-        return int(self._store.counts[_HELD])
+        return int(self._store.counts[HELD])
 
     @property
     def bytes_held(self) -> int:
@@ -133,219 +90,114 @@ class PriceWindows:
 
     def forget(self, keys: Ints) -> None:
         """Empty the windows of these keys."""
-        _forget(keys[keys < len(self._newest)], self._store, self._newest, self._edges)
+        kernel.forget(keys[keys < len(self._held.newest)], self._store, self._held)
 
-    def measure(self, ticks: Ticks) -> dict[int, Baseline]:
-        """Take the next rows of the log in; for each span the baseline that each of them had before it."""
-        _reuse_left(self._store)
-        more = int(ticks.key.max(initial=-1)) + 1 - len(self._newest)
-        if more > 0:
-            self._newest, self._edges = extended(self._newest, more), extended(self._edges, more)
-        rows, spans = len(ticks.key), len(self._spans_ms)
-        n, missing, first = (np.empty((spans, rows), np.int64) for _ in range(3))
-        s, q = (Int128(np.empty((spans, rows), np.uint64), np.empty((spans, rows), np.uint64)) for _ in range(2))
-        before, own = np.empty(rows, np.int64), np.empty(rows, np.int64)
-        found = Baseline(n, missing, s, q, first, before, own)
-        ticks, measured = Ticks._make(map(given, ticks)), 0
+    def measure(self, ticks: Ticks) -> Mapping[Window, Baseline]:
+        """Take the next rows of the log in; of each window the baseline that each of them had before it."""
+        kernel.reuse_left(self._store)
+        self._reach(int(ticks.key.max(initial=-1)) + 1)
+        ticks, rows, measured = Ticks._make(map(given, ticks)), len(ticks.key), 0
+        found = _room(rows, len(self._windows), len(self._sums), 2 * len(self._extremes))
         while measured < rows:
-            measured = _measure(ticks, self._spans_us, self._store, self._newest, self._edges, found, measured)
+            measured = kernel.measure(ticks, self._plan, self._store, self._held, found, measured)
             if measured < rows:
                 self._grow()
-        return {
-            span: Baseline(
-                n[at], missing[at], Int128(s.high[at], s.low[at]), Int128(q.high[at], q.low[at]), first[at], before, own
-            )
-            for at, span in enumerate(self._spans_ms)
-        }
+        return self._told(found)
 
-    def place(self, kept: Ints) -> tuple[Ints, Ints]:
-        """Offset and row of ticks by where they are kept; to be asked before the next rows are measured."""
-        ticks = self._store.ticks[kept]
-        return ticks["offset"], ticks["row"].astype(np.int64)
+    def kept(self, slots: Ints, name: str) -> Ints:
+        """A column of the ticks in these slots (`t` to `missing`, or a series); until the next rows are measured."""
+        column: Ints
+        if name in self.series:
+            column = self._store.values[slots, self.series.index(name)]
+        else:
+            column = self._store.ticks[name][slots].astype(np.int64, copy=False)
+        return column
 
     def oldest_offset(self, keys: Ints) -> int | None:
         """The lowest offset of a tick that a window of these keys still holds."""
-        edges = self._edges[keys[keys < len(self._newest)], -1]
+        edges = self._held.edges[keys[keys < len(self._held.newest)], -1]
         oldest = edges["first"][edges["n"] > 0]
         return int(self._store.ticks["offset"][oldest].min()) if len(oldest) else None
 
+    def _told(self, found: Found) -> Mapping[Window, Baseline]:
+        none = np.zeros(0, np.int64)
+        at_span = {window.span_ms: at for at, window in enumerate(self._windows)}
+        own_sums = {window: (found.n, found.s, found.q, at) for at, window in enumerate(self._windows)}
+        sums = own_sums | {window: (found.sum_n, found.sum_s, found.sum_q, at) for at, window in enumerate(self._sums)}
+        extremes = {window: found.extreme[2 * at : 2 * at + 2] for at, window in enumerate(self._extremes)}
+        told = {}
+        for window, (n, s, q, at) in sums.items():
+            w = at_span[window.span_ms]
+            s_, q_ = Int128(s.high[at], s.low[at]), Int128(q.high[at], q.low[at])
+            low, high = extremes.get(window, (none, none))
+            places = (found.first[w], found.before, found.own)
+            told[window] = Baseline(n[at], found.missing[w], s_, q_, *places, low, high)
+        return told
+
+    def _reach(self, keys: int) -> None:
+        """Have room for keys 0 … keys - 1."""
+        known = len(self._held.newest)
+        if keys > known:
+            self._held = Held._make(extended(column, keys - known) for column in self._held)
+            self._held.fronts[known:] = NONE
+            self._held.backs[known:] = NONE
+
     def _grow(self) -> None:
         """Make a quarter more room."""
-        ticks, after, free, left, counts = self._store
+        ticks, values, links, after, free, left, counts = self._store
         blocks = len(after)
         more = max(blocks // 4, _BLOCKS_MIN)
         free = extended(free, more)
-        free[counts[_FREE] : counts[_FREE] + more] = np.arange(blocks, blocks + more)
-        counts[_FREE] += more
-        self._store = _Store(extended(ticks, more * BLOCK), extended(after, more), free, extended(left, more), counts)
+        free[counts[FREE] : counts[FREE] + more] = np.arange(blocks, blocks + more)
+        counts[FREE] += more
+        slots = more * BLOCK
+        by_slot = (extended(ticks, slots), extended(values, slots), extended(links, slots))
+        self._store = Store(*by_slot, extended(after, more), free, extended(left, more), counts)
 
 
 def statistics(baseline: Baseline, x: Ints, scale: Floats, *, inclusive: bool) -> tuple[Ints, Floats, Floats, Floats]:
     """n, mean, std and z of each row (DESIGN 4), in this order of float64 operations; NaN stands for null.
 
-    `scale` is 10^decimals. mean and std are in quote units, z has none. Mean and variance about a shifted origin as in
-    Chan, Golub & LeVeque, "Algorithms for Computing the Sample Variance", The American Statistician 37 (1983) 242-247.
+    `scale` is 10^decimals. mean and std are in units of the series, z has none. Mean and variance about a shifted
+    origin as in Chan, Golub & LeVeque, "Algorithms for Computing the Sample Variance", The American Statistician 37
+    (1983) 242-247.
     """
     n = baseline.n + 1 if inclusive else baseline.n
     mean, std, z = (np.empty(len(n)) for _ in range(3))
     s, q = (Int128._make(map(given, sums)) for sums in (baseline.s, baseline.q))
-    _statistics(given(n), s, q, given(x), given(scale), mean, std, z)
+    kernel.statistics(given(n), s, q, given(x), given(scale), mean, std, z)
     return n, mean, std, z
 
 
-@compiled
-def _sign(value: int) -> Word:
-    """The high word of a signed word."""
-    return np.uint64(value >> 63)
+def _by_span(window: Window) -> tuple[int, str]:
+    return window.span_ms, window.series
 
 
-@compiled
-def plus(a_high: Word, a_low: Word, b_high: Word, b_low: Word) -> tuple[Word, Word]:
-    """The sum of two whole numbers of two words each, modulo 2^128."""
-    low = a_low + b_low
-    return a_high + b_high + (_ONE if low < b_low else _NONE), low
+def _plan(spans_ms: list[int], sums: list[Window], extremes: list[Window], series: tuple[str, ...]) -> Plan:
+    chains = sorted({window.series for window in extremes})
+    fronts = [(window, chains.index(window.series) * 2 + side) for window in extremes for side in (0, 1)]
+    longest = [max(at for at, (_, chain) in enumerate(fronts) if chain == each) for each in range(2 * len(chains))]
+    columns = [NONE if name == "price" else series.index(name) for name in chains for _ in (0, 1)]
+    numbers = (
+        [span * 1_000 for span in spans_ms],
+        np.searchsorted([window.span_ms for window in sums], [*spans_ms, spans_ms[-1] + 1]),
+        [series.index(window.series) for window in sums],
+        np.searchsorted([window.span_ms for window, _ in fronts], [*spans_ms, spans_ms[-1] + 1]),
+        [chain for _, chain in fronts],
+        columns,
+        [-1, 1] * len(chains),
+        longest,
+    )
+    return Plan._make(np.array(column, np.int64) for column in numbers)
 
 
-@compiled
-def minus(a_high: Word, a_low: Word, b_high: Word, b_low: Word) -> tuple[Word, Word]:
-    """The difference, modulo 2^128."""
-    return a_high - b_high - (_ONE if a_low < b_low else _NONE), a_low - b_low
+def _room(rows: int, spans: int, sums: int, fronts: int) -> Found:
+    def ints(of: int) -> Ints:
+        return np.empty((of, rows), np.int64)
 
+    def wide(of: int) -> Int128:
+        return Int128(np.empty((of, rows), np.uint64), np.empty((of, rows), np.uint64))
 
-@compiled
-def times(high: Word, low: Word, factor: int) -> tuple[Word, Word]:
-    """The product with a signed word, modulo 2^128."""
-    word = np.uint64(factor)
-    a1, a0, b1, b0 = low >> _HALF, low & _LOW_HALF, word >> _HALF, word & _LOW_HALF
-    middle = a1 * b0 + (a0 * b0 >> _HALF)
-    carried = (middle & _LOW_HALF) + a0 * b1
-    product_high = a1 * b1 + (middle >> _HALF) + (carried >> _HALF) + high * word
-    if factor < 0:  # A negative factor stands for word - 2^64, which takes `low` off the high word again.
-        product_high -= low
-    return product_high, low * word
-
-
-@compiled
-def to_float(high: Word, low: Word) -> float:
-    """Sign x (high x 2^64 + low) of the magnitude, each word rounded to float64 by itself."""
-    if high >> _SIGN:
-        low = _NONE - low
-        high = ~high + (_ONE if low == _NONE else _NONE)
-        return -(float(high) * _WORD + float(low))
-    return float(high) * _WORD + float(low)
-
-
-@compiled
-def _statistics(n: Ints, s: Int128, q: Int128, x: Ints, scale: Floats, mean: Floats, std: Floats, z: Floats) -> None:
-    for i in range(len(n)):
-        s_, q_, n_ = to_float(s.high[i], s.low[i]), to_float(q.high[i], q.low[i]), float(n[i])
-        m = s_ / n_
-        around = q_ - s_ * m
-        variance = 0.0 if around <= q_ * _FLAT else around / (n_ - 1.0)
-        root = np.sqrt(variance) if n[i] > 1 else np.nan
-        mean[i] = (float(x[i]) + m) / scale[i]
-        std[i] = root / scale[i]
-        z[i] = -m / root
-
-
-@compiled
-def _measure(
-    ticks: Ticks, spans_us: Ints, store: _Store, newest: Ints, edges: _Records, found: Baseline, start: int
-) -> int:
-    """Measure the rows from `start` on and take them in; the row for which there was no room."""
-    keys, at_us, prices, missings, offsets, rows, anews = ticks
-    kept, after, free, left, counts = store
-    found_n, found_missing, (s_highs, s_lows), (q_highs, q_lows), firsts, befores, owns = found
-    longest = len(spans_us) - 1
-    for i in range(start, len(keys)):
-        if counts[_FREE] == 0:
-            return i
-        key, t, x, missing = keys[i], at_us[i], prices[i], missings[i]
-        if anews[i]:
-            _release(key, store, newest, edges, left, _LEFT)
-        own = newest[key]
-        befores[i] = own - 1
-        if own % BLOCK == 0:
-            counts[_FREE] -= 1
-            block = free[counts[_FREE]]
-            if own > 0:
-                after[own // BLOCK - 1] = block
-            else:
-                edges[key].first[:] = block * BLOCK
-            own = block * BLOCK
-        owns[i] = own
-        leaving, oldest_block = edges[key, longest].n, edges[key, longest].first // BLOCK
-        square_high, square_low = times(_sign(x), np.uint64(x), x)
-        for w in range(len(spans_us)):
-            edge = edges[key, w]
-            _drop(edge, t - spans_us[w], kept, after)
-            # Shifted to x: sum(x_i - x) = s - n x, and sum((x_i - x)^2) = q - x (s + (s - n x)).
-            by_high, by_low = times(_NONE, np.uint64(edge.n), x)
-            s_high, s_low = minus(edge.s_high, edge.s_low, by_high, by_low)
-            by_high, by_low = plus(edge.s_high, edge.s_low, s_high, s_low)
-            by_high, by_low = times(by_high, by_low, x)
-            q_high, q_low = minus(edge.q_high, edge.q_low, by_high, by_low)
-            edge.missing += missing
-            found_n[w, i], found_missing[w, i], firsts[w, i] = edge.n, edge.missing, edge.first
-            s_highs[w, i], s_lows[w, i], q_highs[w, i], q_lows[w, i] = s_high, s_low, q_high, q_low
-            edge.n += 1
-            edge.s_high, edge.s_low = plus(edge.s_high, edge.s_low, _sign(x), np.uint64(x))
-            edge.q_high, edge.q_low = plus(edge.q_high, edge.q_low, square_high, square_low)
-        kept[own].t, kept[own].x, kept[own].missing = t, x, missing
-        kept[own].offset, kept[own].row = offsets[i], rows[i]
-        newest[key] = own + 1
-        counts[_HELD] += edges[key, longest].n - leaving
-        while oldest_block != edges[key, longest].first // BLOCK:
-            left[counts[_LEFT]] = oldest_block
-            counts[_LEFT] += 1
-            oldest_block = after[oldest_block]
-    return len(keys)
-
-
-@compiled
-def _drop(edge: _Records, limit: int, kept: _Records, after: Ints) -> None:
-    """Take off what is not after `limit`."""
-    while edge.n > 0 and kept[edge.first].t <= limit:
-        gone = kept[edge.first]
-        high, low = times(_sign(gone.x), np.uint64(gone.x), gone.x)
-        edge.s_high, edge.s_low = minus(edge.s_high, edge.s_low, _sign(gone.x), np.uint64(gone.x))
-        edge.q_high, edge.q_low = minus(edge.q_high, edge.q_low, high, low)
-        edge.missing -= gone.missing
-        edge.n -= 1
-        edge.first += 1
-        if edge.first % BLOCK == 0:
-            edge.first = after[edge.first // BLOCK - 1] * BLOCK
-
-
-@compiled
-def _release(key: int, store: _Store, newest: Ints, edges: _Records, to: Ints, count: int) -> None:
-    """Empty a key's windows; its blocks go onto the stack `to`."""
-    if newest[key] > 0:
-        edge, last = edges[key, edges.shape[1] - 1], (newest[key] - 1) // BLOCK
-        block = edge.first // BLOCK
-        while True:
-            to[store.counts[count]] = block
-            store.counts[count] += 1
-            if block == last:
-                break
-            block = store.after[block]
-        store.counts[_HELD] -= edge.n
-    newest[key] = 0
-    for w in range(edges.shape[1]):
-        edge = edges[key, w]
-        edge.n = edge.missing = edge.first = 0
-        edge.s_high = edge.s_low = edge.q_high = edge.q_low = _NONE
-
-
-@compiled
-def _forget(keys: Ints, store: _Store, newest: Ints, edges: _Records) -> None:
-    for key in keys:
-        _release(key, store, newest, edges, store.free, _FREE)
-
-
-@compiled
-def _reuse_left(store: _Store) -> None:
-    for at in range(store.counts[_LEFT]):
-        store.free[store.counts[_FREE]] = store.left[at]
-        store.counts[_FREE] += 1
-    store.counts[_LEFT] = 0
+    by_span = (ints(spans), ints(spans), ints(spans), wide(spans), wide(spans))
+    by_sum = (ints(sums), wide(sums), wide(sums))
+    return Found(*by_span, *by_sum, ints(fronts), np.empty(rows, np.int64), np.empty(rows, np.int64))

@@ -30,6 +30,8 @@ def rules_from(settings: Settings) -> Rules:
         late_ms=settings.order.late_ms,
         price_decimals=settings.windows.price_decimals,
         price_decimals_of=settings.windows.price_decimals_of,
+        size_decimals=settings.windows.size_decimals,
+        size_decimals_of=settings.windows.size_decimals_of,
     )
 
 

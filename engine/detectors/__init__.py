@@ -8,8 +8,6 @@ tests/contracts/test_detectors.py holds every file here to the protocol below.
 
 from typing import Literal, Protocol
 
-from engine.window import Window
-
 
 class Detector(Protocol):
     """Settings of one rule: what it measures, how it scores, and when its flags make an anomaly (DESIGN 5, 6)."""
@@ -44,10 +42,11 @@ class Detector(Protocol):
         """No new episode so soon after the last flag of the one before."""
         ...
 
-    def windows(self) -> tuple[Window, ...]:
-        """The windows it measures."""
+    @property
+    def window_ms(self) -> int:
+        """Its own window: what n, mean, std and z of the price are measured over."""
         ...
 
     def score(self) -> str:
-        """SQL over price, size, n, mean, std and z that Polars and DuckDB both run; 1.0 is the edge of a flag."""
+        """SQL that Polars and DuckDB both run, its names those of decision 4; 1.0 is the edge of a flag."""
         ...

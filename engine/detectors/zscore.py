@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from engine.detectors import Detector
-from engine.window import SPAN_MS_MAX, Window
+from engine.window import SPAN_MS_MAX
 
 
 class ZScore(Struct, frozen=True, forbid_unknown_fields=True):
@@ -24,10 +24,6 @@ class ZScore(Struct, frozen=True, forbid_unknown_fields=True):
     quiet_ms: Annotated[int, Meta(ge=0, le=SPAN_MS_MAX)] = 300_000
     episode_ms_max: Annotated[int, Meta(ge=0, le=SPAN_MS_MAX)] = 3_600_000
     cooldown_ms: Annotated[int, Meta(ge=0, le=SPAN_MS_MAX)] = 0
-
-    def windows(self) -> tuple[Window, ...]:
-        """The price over `window_ms`."""
-        return (Window("price", span_ms=self.window_ms),)
 
     def score(self) -> str:
         """|z| in thresholds."""

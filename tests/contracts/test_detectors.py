@@ -16,7 +16,6 @@ from engine import parts
 from engine.detectors import Detector
 from engine.errors import Misconfigured
 from engine.rules import Rule, rules_of
-from engine.window import Window
 
 NEEDED: dict[str, dict[str, Any]] = {"zscore": {"window_ms": 60_000, "threshold": 2.3}}
 """For each detector the settings that have no default."""
@@ -50,7 +49,7 @@ def rows() -> pl.DataFrame:
 
 def scored(use: str, frame: pl.DataFrame) -> list[float | None]:
     """As the engine does; null where it is NaN."""
-    found = rule(use).score(frame.get_columns())
+    found = rule(use).expression.value({column.name: column for column in frame.get_columns()}, len(frame))
     return [None if math.isnan(each) else each for each in found.tolist()]
 
 
@@ -81,9 +80,8 @@ def test_settings_without_a_default_are_those_that_every_section_must_give(use: 
     assert {field.name for field in fields if field.default is NODEFAULT} == NEEDED[use].keys()
 
 
-def test_it_measures_one_window_of_the_price(use: str) -> None:
-    (window,) = detector(use, window_ms=1_234).windows()
-    assert window == Window("price", span_ms=1_234)
+def test_its_own_window_is_the_one_that_is_set(use: str) -> None:
+    assert detector(use, window_ms=1_234).window_ms == 1_234
 
 
 def test_it_says_the_same_twice(use: str) -> None:

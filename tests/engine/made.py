@@ -8,11 +8,13 @@ import polars as pl
 from engine import parts
 from engine.batch import Findings, TickBatch
 from engine.columns import ints
+from engine.kernel import Ticks
 from engine.order import Order
 from engine.rules import Rules, rules_of
-from engine.scoring import Accepted
+from engine.series import values
+from engine.statistics import Measured, windows_of
 from engine.step import State, step
-from engine.window import PriceWindows, Ticks
+from engine.window import Window, Windows
 from tests.fakes import START_US
 from tests.laws.strategies import frame_of
 
@@ -59,14 +61,15 @@ def rules(sections: Mapping[str, Mapping[str, Any]] | None = None, **changes: An
     return rules_of(detectors, future_ms=5_000, late_ms=5_000, price_decimals=8, price_decimals_of={})
 
 
-def accepted(ticks: pl.DataFrame, of: Rules) -> tuple[Accepted, PriceWindows]:
+def accepted(ticks: pl.DataFrame, of: Rules) -> tuple[Measured, Windows]:
     """A log up to where it can be scored by the first rule."""
     judged, _ = Order(of.order).judge(ticks)
-    rows = ticks[judged.place]
-    span_ms = of.rules[0].window_ms
-    windows = PriceWindows((span_ms,))
-    measurable = Ticks(judged.key, judged.t, judged.x, ints(rows["missing"]), judged.offset, judged.row, judged.anew)
-    return Accepted(rows, judged, windows.measure(measurable)[span_ms]), windows
+    rows, asked = ticks[judged.place], of.rules[0].statistics
+    needed, extremes = windows_of(asked)
+    windows = Windows({Window("price", of.rules[0].window_ms)} | needed, extremes)
+    of_key = (judged.key, judged.t, judged.x, ints(rows["missing"]))
+    measurable = Ticks(*of_key, judged.offset, judged.row, judged.anew, values(windows.series, rows, judged))
+    return Measured(rows, judged, windows.measure(measurable)), windows
 
 
 def folded(state: State, ticks: pl.DataFrame) -> Findings:

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from numba.core.dispatcher import Dispatcher
 
-from engine import order, window
+from engine import kernel, order
 from engine.compiled import given
 from engine.order import Order
 from engine.step import State
@@ -38,11 +38,11 @@ def test_no_kind_of_column_is_compiled_for_itself() -> None:
     for ticks in (whole, without, whole[::2], whole.reverse(), pl.concat([whole[:3], without[:2]], rechunk=False)):
         folded(fold, ticks)
         Order(fold.rules.order).judge(ticks)
-    loops = [vars(order)["_judge"], vars(window)["_measure"], vars(window)["_statistics"]]
+    loops = [vars(order)["_judge"], vars(kernel)["measure"], vars(kernel)["statistics"]]
     assert [len(each.signatures) for each in loops] == [1, 1, 1]
 
 
-@pytest.mark.parametrize("module", [order, window], ids=["order", "window"])
+@pytest.mark.parametrize("module", [order, kernel], ids=["order", "kernel"])
 def test_a_compiled_function_calls_only_those_of_its_own_file(module: ModuleType) -> None:
     known = {name: each for name, each in vars(module).items() if isinstance(each, Dispatcher)}
     assert [name for name, each in known.items() if each.py_func.__module__ != module.__name__] == []

@@ -11,7 +11,7 @@ BTC, ETH = (0, "binance", "BTC-USDT"), (0, "binance", "ETH-USDT")
 
 
 def keys() -> Keys:
-    return Keys(lambda symbol: 1e2 if symbol.startswith("ETH") else 1e8)
+    return Keys(lambda symbol: (1e2, 1e3) if symbol.startswith("ETH") else (1e8, 1e0))
 
 
 def of_rows(known: Keys, *names: tuple[int, str | None, str | None]) -> list[int]:
@@ -64,7 +64,8 @@ def test_names_are_told_apart_by_the_thousand() -> None:
 
 def test_each_symbol_has_its_own_scale() -> None:
     known = keys()
-    assert known.scale[of_rows(known, BTC, ETH)].tolist() == [1e8, 1e2]
+    numbers = of_rows(known, BTC, ETH)
+    assert (known.scale[numbers].tolist(), known.size_scale[numbers].tolist()) == ([1e8, 1e2], [1e0, 1e3])
 
 
 def test_a_freed_number_is_given_out_again_and_remembers_nothing() -> None:

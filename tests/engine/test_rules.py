@@ -14,7 +14,6 @@ from engine.detectors import Detector
 from engine.detectors.zscore import ZScore
 from engine.errors import Misconfigured
 from engine.rules import Rules, rules_of
-from engine.window import Window
 from tests.engine.made import rules
 
 COLUMNS = {"price": 1.0, "size": 1.0, "n": 30, "mean": 1.0, "std": 1.0, "z": 1.0}
@@ -24,7 +23,7 @@ class Telling(Struct, frozen=True):
     """A detector of any expression."""
 
     sql: str
-    series: tuple[str, ...] = ("price",)
+    window_ms: int = 1_000
     baseline: Literal["prior", "inclusive"] = "prior"
     count_min: int = 1
     move_bps_min: float = 0.0
@@ -32,24 +31,21 @@ class Telling(Struct, frozen=True):
     episode_ms_max: int = 0
     cooldown_ms: int = 0
 
-    def windows(self) -> tuple[Window, ...]:
-        return tuple(Window(series, span_ms=1_000) for series in self.series)
-
     def score(self) -> str:
         return self.sql
 
 
-def of(*detectors: Detector, **changes: int) -> Rules:
+def of(*detectors: Detector, late_ms: int = 5_000) -> Rules:
     named = {f"detector_{at}": detector for at, detector in enumerate(detectors)}
-    order = {"future_ms": 5_000, "late_ms": 5_000, "price_decimals": 8} | changes
-    return rules_of(named, price_decimals_of={}, **order)
+    return rules_of(named, future_ms=5_000, late_ms=late_ms, price_decimals=8, price_decimals_of={})
 
 
 def scored(sql: str, **columns: list[float | None]) -> list[float | None]:
     """Null stands for NaN."""
     size = len(next(iter(columns.values())))
-    given = [pl.Series(name, columns.get(name, [value] * size), dtype=pl.Float64) for name, value in COLUMNS.items()]
-    found = of(Telling(sql)).rules[0].score(given).tolist()
+    values = {name: columns.get(name, [value] * size) for name, value in COLUMNS.items()}
+    given = {name: pl.Series(name, each, dtype=pl.Float64) for name, each in values.items()}
+    found = of(Telling(sql)).rules[0].expression.value(given, size).tolist()
     return [None if math.isnan(score) else score for score in found]
 
 
@@ -81,6 +77,8 @@ def test_the_document_holds_all_that_a_replay_needs() -> None:
         "late_ms": 5_000,
         "price_decimals": 8,
         "price_decimals_of": {},
+        "size_decimals": 8,
+        "size_decimals_of": {},
     }
 
 
@@ -119,11 +117,25 @@ def test_every_expression_that_cannot_be_computed_is_named() -> None:
     ]
 
 
-@pytest.mark.parametrize("series", [(), ("size",), ("price", "price"), ("price", "size")])
-def test_windows_that_are_not_measured_are_refused(series: tuple[str, ...]) -> None:
-    with pytest.raises(Misconfigured, match="one over price can be measured") as refused:
-        of(Telling("z"), Telling("z", series))
-    assert [problem.split(":")[0] for problem in refused.value.problems] == ["detectors.detector_1"]
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("mean_sizes", "there is no mean_sizes"),
+        ("z + first_5w", "there is no first_5w"),
+        ("n_0s", "n_0s: a span lies between 1 ms and a century"),
+        ("n_40000d", "n_40000d: a span lies between 1 ms and a century"),
+        ("+".join(f"n_{at}s" for at in range(1, 10)), "it names 9 spans; 8 are the most"),
+    ],
+)
+def test_names_that_cannot_be_measured_are_refused(sql: str, said: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        of(Telling("z"), Telling(sql))
+    assert refused.value.problems == (f"detectors.detector_1: {said}",)
+
+
+def test_the_longest_span_that_is_named_counts() -> None:
+    of_two = of(Telling("n_1h"), Telling("z"))
+    assert (of_two.order.horizon_ms, of_two.window_ms_max) == (3_600_000, 3_600_000)
 
 
 @pytest.mark.parametrize("threshold", [2.5, 3.0, 0.7, 1e-3, 7.1])
@@ -131,7 +143,7 @@ def test_scores_are_divided_exactly_where_polars_divides_by_a_constant_inexactly
     z = np.random.default_rng(1).normal(0, 3, 100_000)
     exact = (np.abs(z) / threshold).tolist()
     (rule,) = rules(threshold=threshold).rules
-    assert rule.score([pl.Series("z", z)]).tolist() == exact
+    assert rule.expression.value({"z": pl.Series("z", z)}, len(z)).tolist() == exact
     # The same text handed to Polars as it is; should this be equal one day, columns of constants are needless.
     polars = pl.DataFrame({"z": z}).select(pl.sql_expr(rule.detector.score())).to_series().to_list()
     assert polars != exact
@@ -162,4 +174,5 @@ def test_what_is_not_a_number_is_no_score() -> None:
 
 def test_a_rule_can_be_scored_without_rows() -> None:
     (rule,) = rules().rules
-    assert rule.score([pl.Series(name, [], pl.Float64) for name in COLUMNS]).tolist() == []
+    given = {name: pl.Series(name, [], pl.Float64) for name in COLUMNS}
+    assert rule.expression.value(given, 0).tolist() == []

@@ -15,14 +15,14 @@ from tests.fakes import START_US
 
 def scored(*rows: Row, **changes: Any) -> Scored:
     of = rules(**{"count_min": 2} | changes)
-    return score(of.rules[0], accepted(log(*rows), of)[0], START_US)
+    return score(of.rules[0], *accepted(log(*rows), of), START_US)
 
 
 def flagged(*rows: Row, **changes: Any) -> pl.DataFrame:
     """The flags as an episode gets them, one row each."""
     of = rules(**{"count_min": 2} | changes)
-    rows_accepted, windows = accepted(log(*rows), of)
-    raised = flags(of.rules[0], rows_accepted, score(of.rules[0], rows_accepted, START_US), windows)
+    measured, windows = accepted(log(*rows), of)
+    raised = flags(of.rules[0], measured, score(of.rules[0], measured, windows, START_US), windows)
     return pl.DataFrame([{"at": each.at, **msgspec.structs.asdict(each.flag)} for each in raised])
 
 

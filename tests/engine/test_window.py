@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
-from engine.window import UNITS_MAX, Baseline, Int128, PriceWindows, Ticks, minus, plus, statistics, times, to_float
+from engine.kernel import Int128, Ticks
+from engine.window import UNITS_MAX, Baseline, Window, Windows, statistics
 
 MS_US = 1_000
 SECOND_MS = 1_000
+PRICE = Window("price", SECOND_MS)
 
 
 def ticks(
@@ -22,12 +22,13 @@ def ticks(
     prices = np.array([0] * size if x is None else x, np.int64)
     holes = np.array([0] * size if missing is None else missing, np.int64)
     nothing = np.zeros(size, np.int64)
-    return Ticks(np.full(size, key), t, prices, holes, np.arange(size), nothing, np.zeros(size, np.bool_))
+    place, no_values = (np.arange(size), nothing), np.zeros((size, 0), np.int64)
+    return Ticks(np.full(size, key), t, prices, holes, *place, np.zeros(size, np.bool_), no_values)
 
 
 def counts(at_ms: Sequence[float], span_ms: int = SECOND_MS) -> list[int]:
     """How many ticks each one has before it in its window."""
-    n: list[int] = PriceWindows((span_ms,)).measure(ticks(at_ms))[span_ms].n.tolist()
+    n: list[int] = Windows({Window("price", span_ms)}).measure(ticks(at_ms))[Window("price", span_ms)].n.tolist()
     return n
 
 
@@ -61,28 +62,28 @@ def test_spans_are_measured_side_by_side() -> None:
     # ms       0    900   1800
     # of 1 s         a      b
     # of 2 s         a     a, b
-    found = PriceWindows((1_000, 2_000)).measure(ticks([0, 900, 1800]))
-    assert [found[span].n.tolist() for span in (1_000, 2_000)] == [[0, 1, 1], [0, 1, 2]]
+    found = Windows({PRICE, Window("price", 2_000)}).measure(ticks([0, 900, 1800]))
+    assert [found[Window("price", span)].n.tolist() for span in (1_000, 2_000)] == [[0, 1, 1], [0, 1, 2]]
 
 
 def test_keys_do_not_see_each_other() -> None:
-    windows = PriceWindows((SECOND_MS,))
+    windows = Windows({PRICE})
     pairs = zip(ticks([0, 1], key=0), ticks([0, 1], key=7), strict=True)
     both = Ticks._make(np.concatenate(pair) for pair in pairs)
-    assert windows.measure(both)[SECOND_MS].n.tolist() == [0, 1, 0, 1]
-    assert windows.measure(ticks([2], key=7))[SECOND_MS].n.tolist() == [2]
+    assert windows.measure(both)[PRICE].n.tolist() == [0, 1, 0, 1]
+    assert windows.measure(ticks([2], key=7))[PRICE].n.tolist() == [2]
 
 
 def test_a_cut_between_ticks_of_one_time_changes_nothing() -> None:
-    windows = PriceWindows((SECOND_MS,))
-    cut = [windows.measure(ticks([at]))[SECOND_MS].n[0] for at in (0, 500, 500, 500, 1500)]
+    windows = Windows({PRICE})
+    cut = [windows.measure(ticks([at]))[PRICE].n[0] for at in (0, 500, 500, 500, 1500)]
     assert cut == counts([0, 500, 500, 500, 1500])
 
 
 def test_sums_are_about_the_price_of_the_row_itself() -> None:
     # x      100   103    99
     # of c    +1    +4           s = 5, q = 17
-    found = PriceWindows((SECOND_MS,)).measure(ticks([0, 1, 2], [100, 103, 99]))[SECOND_MS]
+    found = Windows({PRICE}).measure(ticks([0, 1, 2], [100, 103, 99]))[PRICE]
     assert (found.s.to_ints(), found.q.to_ints()) == ([0, -3, 5], [0, 9, 17])
 
 
@@ -90,14 +91,14 @@ def test_missing_trades_count_from_the_oldest_row_inside_to_the_row_itself() -> 
     # ms       0    500   999   1000
     # missing  5     2     0      1
     # of d          (2  +  0  +   1]     the hole before a is no longer inside
-    found = PriceWindows((SECOND_MS,)).measure(ticks([0, 500, 999, 1000], missing=[5, 2, 0, 1]))
-    assert found[SECOND_MS].missing.tolist() == [5, 7, 7, 3]
+    found = Windows({PRICE}).measure(ticks([0, 500, 999, 1000], missing=[5, 2, 0, 1]))
+    assert found[PRICE].missing.tolist() == [5, 7, 7, 3]
 
 
 def test_bounds_of_a_baseline_have_their_place_in_the_log() -> None:
-    windows = PriceWindows((SECOND_MS,))
-    found = windows.measure(ticks([0, 400, 1000, 1001]))[SECOND_MS]
-    first = windows.place(found.first)[0]
+    windows = Windows({PRICE})
+    found = windows.measure(ticks([0, 400, 1000, 1001]))[PRICE]
+    first = windows.kept(found.first, "offset")
     assert first.tolist() == [0, 0, 1, 1]
     assert windows.oldest_offset(np.array([0])) == 1
     windows.measure(ticks([5_000]))
@@ -107,7 +108,7 @@ def test_bounds_of_a_baseline_have_their_place_in_the_log() -> None:
 @pytest.mark.parametrize("x", [UNITS_MAX - 1, 1 - UNITS_MAX])
 def test_the_largest_prices_leave_the_sums_exact(x: int) -> None:
     prices = [x] * 10_000 + [-x] * 2_000  # Their running sum passes 2^63.
-    found = PriceWindows((10_000_000,)).measure(ticks(range(12_000), prices))[10_000_000]
+    found = Windows({Window("price", 10_000_000)}).measure(ticks(range(12_000), prices))[Window("price", 10_000_000)]
     for at in (1, 9_999, 10_000, 11_999):
         deltas = [each - prices[at] for each in prices[:at]]
         assert found.s.take(np.array([at])).to_ints() == [sum(deltas)]
@@ -121,11 +122,13 @@ def test_five_million_ticks_in_a_window_with_a_drift_of_half_the_price_are_exact
     x = (drift + draw.normal(0, 2e9, len(drift))).astype(np.int64)
     t = np.arange(1, len(x) + 1) * MS_US
     nothing = np.zeros(len(x), np.int64)
-    log = Ticks(nothing, t, x, nothing, np.arange(len(x)), nothing, nothing.astype(np.bool_))
-    windows = PriceWindows((span_ms,))
+    log = Ticks(
+        nothing, t, x, nothing, np.arange(len(x)), nothing, nothing.astype(np.bool_), np.zeros((len(x), 0), np.int64)
+    )
+    windows = Windows({Window("price", span_ms)})
     windows.measure(Ticks._make(column[:inside] for column in log))
     for start in range(inside, len(x), batch):
-        found = windows.measure(Ticks._make(column[start : start + batch] for column in log))[span_ms]
+        found = windows.measure(Ticks._make(column[start : start + batch] for column in log))[Window("price", span_ms)]
         at = int(draw.integers(batch))
         own, n = int(x[start + at]), inside - 1
         around = (x[start + at - n : start + at] - own).tolist()
@@ -137,7 +140,7 @@ def test_five_million_ticks_in_a_window_with_a_drift_of_half_the_price_are_exact
 
 
 def test_memory_does_not_grow_with_the_windows_that_have_passed() -> None:
-    windows, per_window, batch = PriceWindows((10_000,)), 10_000, 1_000
+    windows, per_window, batch = Windows({Window("price", 10_000)}), 10_000, 1_000
     held = []
     for start in range(0, 20 * per_window, batch):
         windows.measure(ticks(range(start, start + batch), range(start, start + batch)))
@@ -148,7 +151,7 @@ def test_memory_does_not_grow_with_the_windows_that_have_passed() -> None:
 
 
 def test_bursts_that_leave_all_at_once_leave_nothing_behind() -> None:
-    windows, held = PriceWindows((SECOND_MS,)), []
+    windows, held = Windows({PRICE}), []
     for minute in range(50):
         windows.measure(ticks([minute * 60_000] * 1_000))
         held.append(windows.bytes_held)
@@ -156,26 +159,26 @@ def test_bursts_that_leave_all_at_once_leave_nothing_behind() -> None:
 
 
 def test_a_forgotten_key_starts_empty_and_gives_its_room_back() -> None:
-    windows = PriceWindows((SECOND_MS,))
+    windows = Windows({PRICE})
     windows.measure(ticks([0, 1, 2], [5, 6, 7], missing=[1, 1, 1]))
     windows.forget(np.array([0, 99]))
     assert windows.ticks_held == 0
-    found = windows.measure(ticks([3, 4], [9, 11]))[SECOND_MS]
+    found = windows.measure(ticks([3, 4], [9, 11]))[PRICE]
     assert (found.n.tolist(), found.s.to_ints(), found.missing.tolist()) == ([0, 1], [0, -2], [0, 0])
 
 
 def test_a_key_that_starts_anew_has_nothing_before_it() -> None:
-    windows = PriceWindows((SECOND_MS, 2_000))
+    windows = Windows({PRICE, Window("price", 2_000)})
     log = ticks([0, 1, *range(2, 40)])
     log.anew[[2, 39]] = True
     for found in windows.measure(log).values():
         assert found.n.tolist() == [0, 1, *range(37), 0]
     assert windows.ticks_held == 1
-    assert windows.measure(ticks([41]))[SECOND_MS].n.tolist() == [1]
+    assert windows.measure(ticks([41]))[PRICE].n.tolist() == [1]
 
 
 def test_keys_that_come_and_go_leave_nothing_behind() -> None:
-    windows = PriceWindows((SECOND_MS,))
+    windows = Windows({PRICE})
     windows.measure(ticks(range(100)))
     for key in range(1, 2_000):
         windows.measure(ticks(range(100), key=key % 50))
@@ -188,7 +191,7 @@ def baseline(deltas: Sequence[int]) -> Baseline:
     """A baseline that lies at these distances from the row's own price."""
     s, q = sum(deltas), sum(delta * delta for delta in deltas)
     one = np.zeros(1, np.int64)
-    return Baseline(np.array([len(deltas)]), one, wide(s), wide(q), one, one, one)
+    return Baseline(np.array([len(deltas)]), one, wide(s), wide(q), one, one, one, one, one)
 
 
 def wide(value: int) -> Int128:
@@ -240,32 +243,3 @@ def test_the_smallest_unevenness_that_can_be_told_from_rounding_is_no_flat_basel
     _, _, std, z = measured([-100_000, *[-100_001] * 29], 500)
     assert std > 0.0
     assert 0.0 < z < math.inf
-
-
-WORDS = st.integers(0, 2**128 - 1)
-
-
-def split(value: int) -> tuple[np.uint64, np.uint64]:
-    return np.uint64(value % 2**128 >> 64), np.uint64(value % 2**64)
-
-
-def joined(words: tuple[np.uint64, np.uint64]) -> int:
-    return (int(words[0]) << 64) + int(words[1])
-
-
-@given(WORDS, WORDS, st.integers(-(2**63), 2**63 - 1))
-@example(2**64 - 1, 1, -1)
-@example(2**127, 2**127, -(2**63))
-def test_arithmetic_of_two_words_is_that_of_whole_numbers_modulo_2_to_the_128(a: int, b: int, factor: int) -> None:
-    assert joined(plus(*split(a), *split(b))) == (a + b) % 2**128
-    assert joined(minus(*split(a), *split(b))) == (a - b) % 2**128
-    assert joined(times(*split(a), factor)) == a * factor % 2**128
-
-
-@given(st.integers(-(2**127), 2**127 - 1))
-@example(-(2**127))
-@example(-(2**64))
-def test_as_a_float_each_word_of_the_magnitude_is_rounded_by_itself(value: int) -> None:
-    high, low = divmod(abs(value), 2**64)
-    told = float(high) * 2.0**64 + float(low)
-    assert to_float(*split(value)) == (-told if value < 0 else told)

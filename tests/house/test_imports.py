@@ -7,13 +7,13 @@ from tests.house.rooms import ROOMS, imports, module, sources
 
 LEVELS = {
     "core": (
-        *("schema", "columns", "batch", "compiled", "keys", "window", "order"),
-        *("detectors", "rules", "scoring", "episodes", "progress", "step"),
+        *("schema", "columns", "batch", "compiled", "keys", "order", "kernel", "window", "series", "statistics"),
+        *("expressions", "detectors", "rules", "scoring", "episodes", "progress", "step"),
     ),
     "errors": ("errors",),
     "doors": ("settings", "parts", "ports"),
     "shell": ("loop", "writer", "latency", "clock"),
-    "wiring": ("commands", "cli"),
+    "wiring": ("evaluation", "commands", "cli"),
 }
 """The modules of engine/ by level."""
 
