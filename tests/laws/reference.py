@@ -1,10 +1,9 @@
-"""DESIGN 2 to 6 and decision 1, once more, in the plainest Python: a loop over rows, whole numbers, no cleverness.
+"""DESIGN 2 to 6, decisions 1 and 4, once more, in the plainest Python: a loop over rows, whole numbers, no cleverness.
 
 The engine and the DuckDB replay are both held to this file. `score` takes a log and the rules documents, each with
 its digest under "digest", and gives scores and anomalies; columns that no run can repeat are null or 1970.
 """
 
-import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from engine import schema
+from tests.laws.names import Names, divided, evaluated, measures, series_of, units
 
 Rule = Mapping[str, Any]
 Row = dict[str, Any]
@@ -57,6 +57,7 @@ class Key:
     latest_id: int | None = None
     latest: int | None = None
     clock: int | None = None  # the log clock right after the last accepted row
+    rows: list[Row] = field(default_factory=list)  # all accepted rows, oldest first
     windows: dict[str, Window] = field(default_factory=dict)
 
 
@@ -84,9 +85,11 @@ class Partition:
         order = self.rules[0]  # the settings of order are the same in every document
         if not is_readable(row):
             return
-        decimals = order["price_decimals_of"].get(row["symbol"], order["price_decimals"])
-        x = units(row["price"], decimals)
-        if x is None or abs(x) >= 2**50:
+        decimals, size_decimals = (
+            order[f"{of}_decimals_of"].get(row["symbol"], order[f"{of}_decimals"]) for of in ("price", "size")
+        )
+        x = units(row["price"] * float(10**decimals))
+        if x is None:
             return
         name = row["exchange"], row["symbol"]
         key = self.keys.setdefault(name, Key())
@@ -106,11 +109,14 @@ class Partition:
         key.clock = self.clock
         self.at = {"at_offset": row["offset"], "at_row": row["row"]}
         self.end_episodes()
-        at = {"x": x, "t": key.latest, "clock": self.clock, "unit": float(10**decimals), "missing": row["missing"] or 0}
+        row |= {"x": x, "t": key.latest, "clock": self.clock, "unit": float(10**decimals)}
+        row |= {"missing": row["missing"] or 0}
+        row |= series_of(row, x, key.rows[-1]["x"] if key.rows else None, decimals, size_decimals)
         for rule in self.rules:
-            self.apply(rule, row | at, key.windows.setdefault(rule["name"], Window()))
+            self.apply(rule, row.copy(), key.rows, key.windows.setdefault(rule["name"], Window()))
+        key.rows.append(row)
 
-    def apply(self, rule: Rule, row: Row, window: Window) -> None:
+    def apply(self, rule: Rule, row: Row, before: Sequence[Row], window: Window) -> None:
         window.forget_until(row["t"] - rule["window_ms"] * 1000)
         inclusive = rule["baseline"] == "inclusive"
         x, prior = row["x"], len(window.rows)
@@ -123,13 +129,15 @@ class Partition:
 
         mean, std, z = measures(n, s, q, x, row["unit"])
         z = None if n < rule["count_min"] else z
-        value = None if z is None else eval(rule["sql"], {"abs": abs, "z": z})  # such an expression is Python too
-        value = None if value is None or math.isnan(value) else value
+        row |= {"n": n, "mean": mean, "std": std, "z": z}
+        value = evaluated(rule["sql"], Names(row, before, rule))
         flagged = value is not None and value >= 1.0
-        if flagged and mean is not None and rule["move_bps_min"] > 0:
-            flagged = divided(abs(row["price"] - mean), abs(mean)) * 10000.0 >= rule["move_bps_min"]
-        row |= {"detector": rule["name"], "rules": rule["digest"], "n": n, "mean": mean, "std": std, "z": z}
-        row |= {"score": value, "flagged": flagged, "coverage": n / (n + holes) if n + holes else None}
+        if flagged and rule["move_bps_min"] > 0:
+            flagged = (
+                mean is not None and divided(abs(row["price"] - mean), abs(mean)) * 10000.0 >= rule["move_bps_min"]
+            )
+        row |= {"detector": rule["name"], "rules": rule["digest"], "score": value, "flagged": flagged}
+        row |= {"coverage": n / (n + holes) if n + holes else None}
         self.scores.append(row | {"revision": 0, "ts_scored": 0})
         if flagged and mean is not None:
             up, move = row["price"] > mean, divided(row["price"] - mean, mean) * 10000.0
@@ -194,40 +202,6 @@ def is_name(text: str) -> bool:
     """1 to 64 bytes, none of them a space, a control character or DEL."""
     encoded = text.encode()
     return 1 <= len(encoded) <= 64 and not any(byte <= 0x20 or byte == 0x7F for byte in encoded)
-
-
-def units(price: float, decimals: int) -> int | None:
-    """The price as whole units, half away from zero; none where it is not finite."""
-    product = price * float(10**decimals)
-    if not math.isfinite(product):
-        return None
-    down = math.floor(abs(product))
-    return int(math.copysign(down + (abs(product) - down >= 0.5), product))
-
-
-def measures(n: int, s: int, q: int, x: int, unit: float) -> tuple[float | None, float | None, float | None]:
-    """Mean, std and z of DESIGN 4, in its order of operations."""
-    if n == 0:
-        return None, None, None
-    m = two_words(s) / n
-    if n == 1:
-        return (x + m) / unit, None, None
-    rest, q_ = two_words(q) - two_words(s) * m, two_words(q)
-    root = 0.0 if rest <= q_ * 2.0**-48 else math.sqrt(rest / (n - 1))
-    z = divided(-m, root)
-    return (x + m) / unit, root / unit, None if math.isnan(z) else z
-
-
-def two_words(value: int) -> float:
-    high, low = divmod(abs(value), 2**64)
-    return (1 if value > 0 else -1 if value else 0) * (float(high) * 2.0**64 + float(low))
-
-
-def divided(a: float, b: float) -> float:
-    """IEEE division: by zero gives an infinity, or NaN for 0 / 0."""
-    if b:
-        return a / b
-    return math.copysign(math.inf, a) * math.copysign(1.0, b) if a else math.nan
 
 
 def _frame(rows: list[Row], kind: pa.Schema) -> pl.DataFrame:

@@ -24,12 +24,25 @@ GAPS_US = (29_999_999, 30 * SECOND, 30_000_001, 45 * SECOND, 600 * SECOND)
 OFF_US = (*[0] * 8, -1, -1_000, -2 * SECOND, -2_000_001, -3 * SECOND, 2 * SECOND, 2_000_001, 3_600 * SECOND)
 MOVES = (*[1.0] * 6, 1.0001, 0.9999, 1.001, 0.999, 1.01, 0.97, 1.5, 0.5)
 ODD_PRICES = (None, float("nan"), float("inf"), float("-inf"), 0.0, -0.0, -5.0, 1e300, 2.0**50, 2.0**50 / 1e8, 1e-12)
+SIZES = (*[0.25] * 3, 1.0, 0.0, 1e-8, 5e-9, 1.5e-8, 0.5, 2.5, 0.125, 12_345.678, 1e9, 1e300, -0.75, None)
+ODD_SIZES = (float("nan"), float("inf"), float("-inf"), -0.0, 2.0**50 / 1e8, 11_258_999.06842623, 2.0**50, -5e-9)
+SIDES = (*["buy"] * 3, *["sell"] * 3, None, "", "BUY")
 SPOILT: tuple[tuple[str, int | str | None], ...] = (
     *(("exchange", name) for name in ("", "a" * 65, "\u00e9" * 33, "krak\x00en", "\n")),
     *(("symbol", name) for name in ("", "a" * 65, "BTC USDT", "\x7f", "\x00", "BTC-USDT\t", " ")),
     *(("symbol", name) for name in ("a" * 64, "\u00e9" * 32, "\x80", "!", "\u00a0")),  # These can be names.
     *(("exchange", None), ("symbol", None), ("ts_event", None)),
     *(("ts_event", -1), ("ts_event", 2**53), ("ts_event", 2**62), ("ts_received", -1), ("ts_received", 2**53)),
+)
+SPANS_MS = {"": 0, "_500ms": 500, "_1s": 1_000, "_2s": 2_000, "_10s": 10_000}  # Without a span it is the window's.
+OF_SERIES = ("n", "mean", "std", "z", "sum", "min", "max", "range", "first", "last")
+STATISTICS = (
+    *(f"{each}_{of}" for each in OF_SERIES for of in ("price", "size", "signed", "notional", "change")),
+    *(*OF_SERIES, "vwap", "rate", "age"),
+)
+NAMES = (
+    *(statistic + span for statistic in STATISTICS for span in SPANS_MS),
+    *("price", "size", "signed", "notional", "change"),
 )
 ID_STEPS = (*[1] * 8, 5, 0, -1, -3, -1_000_000, -1_000_001, -5_000_000)
 
@@ -45,6 +58,8 @@ class Step:
     received_us: int | None  # against the log's time
     move: float
     odd_price: int | None
+    size: float | None
+    side: str | None
     id_step: int | None
     missing: int
     new_message: bool
@@ -65,6 +80,8 @@ STEPS = st.builds(
     received_us=st.sampled_from((None, 0, 0, 0, 50_000)),
     move=st.sampled_from(MOVES),
     odd_price=_rarely(st.integers(0, len(ODD_PRICES) - 1), None, 25),
+    size=st.one_of(*[st.sampled_from(SIZES)] * 8, st.sampled_from(ODD_SIZES)),
+    side=st.sampled_from(SIDES),
     id_step=st.one_of(st.sampled_from(ID_STEPS), st.none()),
     missing=st.sampled_from((*[0] * 6, 1, 7)),
     new_message=st.booleans(),
@@ -101,6 +118,8 @@ def _random_steps(seed: int, rows: int, keys: Sequence[tuple[str, str]]) -> list
             received_us=draw.choice((None, 0, 0, 0, 50_000)),
             move=draw.choice(MOVES),
             odd_price=rarely(range(len(ODD_PRICES)), None, 25),
+            size=rarely(ODD_SIZES, draw.choice(SIZES if draw.random() < odd else SIZES[:12]), 12),
+            side=draw.choice(SIDES if draw.random() < odd else SIDES[:6]),
             id_step=rarely((*ID_STEPS, None), 1, 1),
             missing=draw.choice((*[0] * 6, 1, 7)),
             new_message=draw.random() < 0.5,
@@ -143,8 +162,8 @@ def log_of(steps: Sequence[Step]) -> pl.DataFrame:
             "ts_received": None if step.received_us is None else now + step.received_us,
             "trade_id": None if step.id_step is None else ids[key],
             "price": price if step.odd_price is None else ODD_PRICES[step.odd_price],
-            "size": 0.25,
-            "side": "buy",
+            "size": step.size,
+            "side": step.side,
             "missing": step.missing,
             "ts_appended": now,
             "ts_drained": now,
@@ -178,6 +197,8 @@ def document(name: str = "spike", threshold: float = 2.5, **changes: Any) -> dic
         "late_ms": 5_000,
         "price_decimals": 8,
         "price_decimals_of": {},
+        "size_decimals": 8,
+        "size_decimals_of": {},
     } | changes
     return rule | {"digest": hashlib.blake2b(text_of(rule).encode(), digest_size=8).hexdigest()}
 
@@ -187,19 +208,46 @@ def text_of(document: Mapping[str, Any]) -> str:
     return json.dumps({name: value for name, value in document.items() if name != "digest"})
 
 
+def expressions() -> st.SearchStrategy[str]:
+    """Scores over all that an expression may name, SQL and Python alike: one name, which shrinks well, or many."""
+    many = st.builds(_random_expression, st.integers(0, 2**32), st.integers(2, 6))
+    return st.one_of(st.sampled_from(NAMES), many, many)
+
+
+def _random_expression(seed: int, names: int) -> str:
+    draw = random.Random(seed)
+    parts = draw.choices(NAMES, k=names)
+    while len(parts) > 1:
+        left, right = (parts.pop(draw.randrange(len(parts))) for _ in range(2))
+        both = f"({left} {draw.choice('+-*/')} {right})"
+        parts.append(draw.choice((both, both, f"abs({both})", f"({both} / 2.5e0)", f"({both} - 3)")))
+    return parts[0]
+
+
+def span_ms_max(sql: str) -> int:
+    """The longest span that an expression of `expressions` names; 0 where it names none."""
+    return max(span_ms for ending, span_ms in SPANS_MS.items() if ending in sql)
+
+
 @st.composite
-def rules(draw: st.DrawFn, detectors_max: int = 2) -> list[dict[str, Any]]:
-    """Rules documents of one run: detectors differ, the order of the log is one."""
+def rules(
+    draw: st.DrawFn, detectors_max: int = 2, expressions: st.SearchStrategy[str] | None = None
+) -> list[dict[str, Any]]:
+    """Rules documents of one run: detectors differ, the order of the log is one. Scores are |z|, or `expressions`."""
     windows = st.sampled_from((1_000, 2_000, 10_000))
     longest = st.sampled_from((4_000, 20_000))
     count = draw(st.integers(1, detectors_max))
     spans = [(draw(windows), draw(longest)) for _ in range(count)]
+    own = [{} if expressions is None else {"sql": draw(expressions)} for _ in spans]
+    named = [span_ms_max(each["sql"]) for each in own if each]
     order = {
-        "horizon_ms": max(w for w, _ in spans) + max(e for _, e in spans),
+        "horizon_ms": max([*named, *(w for w, _ in spans)]) + max(e for _, e in spans),
         "future_ms": 2_000,
         "late_ms": 2_000,
         "price_decimals": draw(st.sampled_from((8, 2))),
         "price_decimals_of": draw(st.sampled_from(({}, {"PEPE-USDT": 10}, {"DUST-USDT": 12, "WBTC-IDR": 0}))),
+        "size_decimals": draw(st.sampled_from((8, 2))),
+        "size_decimals_of": draw(st.sampled_from(({}, {"PEPE-USDT": 0, "DUST-USDT": 0}, {"BTC-USDT": 10}))),
     }
     return [
         document(
@@ -213,6 +261,7 @@ def rules(draw: st.DrawFn, detectors_max: int = 2) -> list[dict[str, Any]]:
             quiet_ms=draw(st.sampled_from((1_000, 3_000, 30_000))),
             cooldown_ms=draw(st.sampled_from((0, 2_000, 60_000))),
             **order,
+            **told,
         )
-        for name, (window_ms, episode_ms_max) in zip(("spike", "slow", "fast"), spans, strict=False)
+        for name, (window_ms, episode_ms_max), told in zip(("spike", "slow", "fast"), spans, own, strict=False)
     ]

@@ -22,6 +22,12 @@ def test_the_oracle_follows_the_rules(log: pl.DataFrame, documents: list[dict[st
     assert_agrees(log, documents)
 
 
+@settings(deadline=None, max_examples=150)
+@given(log=strategies.logs(), documents=strategies.rules(expressions=strategies.expressions()))
+def test_the_oracle_follows_every_expression(log: pl.DataFrame, documents: list[dict[str, Any]]) -> None:
+    assert_agrees(log, documents)
+
+
 def test_the_oracle_follows_the_rules_through_a_long_log() -> None:
     documents = [
         strategies.document("spike", window_ms=10_000, quiet_ms=20_000, episode_ms_max=120_000, horizon_ms=150_000),
