@@ -20,7 +20,7 @@ _OF_SERIES: Final = "n|mean|std|z|sum|min|max|range|first|last"
 _OF_TICKS: Final = "vwap|rate|age"
 _STATISTIC: Final = re.compile(
     rf"(?:(?P<of_series>{_OF_SERIES})(?:_(?P<series>price|size|signed|notional|change))?|(?P<of_ticks>{_OF_TICKS}))"
-    r"(?:_(?P<count>[0-9]+)(?P<unit>ms|s|m|h|d))?"
+    r"(?:_(?P<count>[0-9]{1,15})(?P<unit>ms|s|m|h|d))?"
 )
 _LIKE_A_STATISTIC: Final = re.compile(rf"(?:{_OF_SERIES}|{_OF_TICKS})_\w*")
 
