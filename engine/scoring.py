@@ -46,6 +46,7 @@ def score(rule: Rule, measured: Measured, windows: Windows, now_us: int) -> Scor
     }
     named |= columns(rule.statistics, measured, windows, inclusive=inclusive, count_min=rule.detector.count_min)
     told = rule.expression.value(named, len(ticks))
+    told = np.where(n < rule.detector.count_min, np.nan, told)
     flagged = told >= 1.0
     if rule.detector.move_bps_min > 0:
         flagged &= np.abs(_move_bps(floats(ticks["price"]), mean)) >= rule.detector.move_bps_min

@@ -1,52 +1,51 @@
 """What is worth a flag: one file, one rule, known by its file name (`use = "zscore"`).
 
 - zscore.py: a price far from its own recent mean
+- ewma.py: the same, of a mean that forgets what lies further back
+- jump.py: a step from one trade to the next that is far from the usual
+- range.py: a window whose highest and lowest price lie far apart
+- volume.py: far more money changes hands than usual
+- rush.py: a price that rises while far more trades happen than usual
+- expression.py: whatever one's own SQL says
 
 A detector is a frozen Struct read from its section `[detectors.<name>]`; the section's name is how its rows are known.
-tests/contracts/test_detectors.py holds every file here to the protocol below.
+tests/contracts/test_detectors.py holds every file here to what is said below.
 """
 
-from typing import Literal, Protocol
+from abc import abstractmethod
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from engine.window import SPAN_MS_MAX
+
+Span = Annotated[int, Meta(ge=1, le=SPAN_MS_MAX)]
+Edge = Annotated[float, Meta(ge=0.001, le=1e9)]
+_Milliseconds = Annotated[int, Meta(ge=0, le=SPAN_MS_MAX)]
 
 
-class Detector(Protocol):
-    """Settings of one rule: what it measures, how it scores, and when its flags make an anomaly (DESIGN 5, 6)."""
+class Detector(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of one rule: what it measures, how it scores, and when its flags make an anomaly (DESIGN 5, 6).
 
-    @property
-    def baseline(self) -> Literal["prior", "inclusive"]:
-        """Whether a tick stands in its own baseline."""
-        ...
+    n, mean, std and z are those of the price over `window_ms`; under `inclusive` a tick stands in its own baseline.
+    While n is below `count_min` nothing is scored. A flag needs `move_bps_min` basis points from the mean. An episode
+    ends `quiet_ms` after its last flag or `episode_ms_max` after its first; none opens within `cooldown_ms` of the last
+    flag of the one before.
+    """
 
-    @property
-    def count_min(self) -> int:
-        """Ticks in the baseline before `z` is told."""
-        ...
+    window_ms: Span
+    baseline: Literal["prior", "inclusive"] = "prior"
+    count_min: Annotated[int, Meta(ge=1)] = 30
+    move_bps_min: Annotated[float, Meta(ge=0)] = 0.0
+    quiet_ms: _Milliseconds = 300_000
+    episode_ms_max: _Milliseconds = 3_600_000
+    cooldown_ms: _Milliseconds = 0
 
-    @property
-    def move_bps_min(self) -> float:
-        """A flag needs at least this distance from the mean, in basis points."""
-        ...
-
-    @property
-    def quiet_ms(self) -> int:
-        """An episode ends so long after its last flag."""
-        ...
-
-    @property
-    def episode_ms_max(self) -> int:
-        """An episode ends so long after its first flag."""
-        ...
-
-    @property
-    def cooldown_ms(self) -> int:
-        """No new episode so soon after the last flag of the one before."""
-        ...
-
-    @property
-    def window_ms(self) -> int:
-        """Its own window: what n, mean, std and z of the price are measured over."""
-        ...
-
+    @abstractmethod
     def score(self) -> str:
         """SQL that Polars and DuckDB both run, its names those of decision 4; 1.0 is the edge of a flag."""
-        ...
+
+
+def number(value: float) -> str:
+    """A number as SQL takes it: with an exponent, so that DuckDB too reads a float64 and not a decimal."""
+    return f"{value}e0" if "e" not in str(value) else str(value)

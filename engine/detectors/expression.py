@@ -4,30 +4,22 @@ score = |z| / threshold with z the value of the expression, in which the names o
 measured of the key; null where that is null. Cost: one window for each series and span that the text names.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
-from engine.detectors import Detector
-from engine.window import SPAN_MS_MAX
+from engine.detectors import Detector, Edge, number
 
 
-class Expression(Struct, frozen=True, forbid_unknown_fields=True):
+class Expression(Detector, frozen=True):
     """`z` is the SQL text, `threshold` its magnitude at which the score is 1.0."""
 
-    window_ms: Annotated[int, Meta(ge=1, le=SPAN_MS_MAX)]
     z: Annotated[str, Meta(min_length=1, max_length=10_000)]
-    threshold: Annotated[float, Meta(ge=1e-12, le=1e12)]
-    baseline: Literal["prior", "inclusive"] = "prior"
-    count_min: Annotated[int, Meta(ge=1)] = 30
-    move_bps_min: Annotated[float, Meta(ge=0)] = 0.0
-    quiet_ms: Annotated[int, Meta(ge=0, le=SPAN_MS_MAX)] = 300_000
-    episode_ms_max: Annotated[int, Meta(ge=0, le=SPAN_MS_MAX)] = 3_600_000
-    cooldown_ms: Annotated[int, Meta(ge=0, le=SPAN_MS_MAX)] = 0
+    threshold: Edge
 
     def score(self) -> str:
         """|z| in thresholds."""
-        return f"abs({self.z}) / {self.threshold}e0"
+        return f"abs({self.z}) / {number(self.threshold)}"
 
 
 part: type[Detector] = Expression

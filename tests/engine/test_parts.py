@@ -18,7 +18,7 @@ def problems(section: dict[str, Any]) -> tuple[str, ...]:
 
 
 def test_the_files_of_an_open_folder_are_its_parts() -> None:
-    assert parts.names("engine.detectors") == ("zscore",)
+    assert {"zscore", "expression"} <= {*parts.names("engine.detectors")}
     assert "parquet" in parts.names("storage.sinks")
 
 
@@ -27,13 +27,15 @@ def test_a_section_becomes_the_part_that_its_use_names() -> None:
 
 
 def test_a_use_that_is_no_part_is_refused_with_the_nearest() -> None:
-    assert problems(SECTION | {"use": "zscor"}) == ("detectors.spike.use: must be one of zscore; did you mean zscore?",)
+    (problem,) = problems(SECTION | {"use": "zscor"})
+    assert problem.startswith("detectors.spike.use: must be one of ")
+    assert problem.endswith("; did you mean zscore?")
 
 
 @pytest.mark.parametrize("use", [None, 7, "../zscore", "__init__", ""])
 def test_only_the_name_of_a_part_is_taken(use: Any) -> None:
     (problem,) = problems(SECTION | {"use": use})
-    assert problem.startswith("detectors.spike.use: must be one of zscore")
+    assert problem.startswith("detectors.spike.use: must be one of ")
 
 
 def test_every_unknown_key_is_named_with_the_one_it_was_meant_to_be() -> None:

@@ -3,12 +3,11 @@
 import hashlib
 import json
 import math
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from msgspec import Struct
 
 from engine.detectors import Detector
 from engine.detectors.zscore import ZScore
@@ -19,20 +18,17 @@ from tests.engine.made import rules
 COLUMNS = {"price": 1.0, "size": 1.0, "n": 30, "mean": 1.0, "std": 1.0, "z": 1.0}
 
 
-class Telling(Struct, frozen=True):
+class Telling(Detector, frozen=True):
     """A detector of any expression."""
 
     sql: str
-    window_ms: int = 1_000
-    baseline: Literal["prior", "inclusive"] = "prior"
-    count_min: int = 1
-    move_bps_min: float = 0.0
-    quiet_ms: int = 0
-    episode_ms_max: int = 0
-    cooldown_ms: int = 0
 
     def score(self) -> str:
         return self.sql
+
+
+def telling(sql: str, episode_ms_max: int = 0) -> Telling:
+    return Telling(sql=sql, window_ms=1_000, count_min=1, quiet_ms=0, episode_ms_max=episode_ms_max)
 
 
 def of(*detectors: Detector, late_ms: int = 5_000) -> Rules:
@@ -45,7 +41,7 @@ def scored(sql: str, **columns: list[float | None]) -> list[float | None]:
     size = len(next(iter(columns.values())))
     values = {name: columns.get(name, [value] * size) for name, value in COLUMNS.items()}
     given = {name: pl.Series(name, each, dtype=pl.Float64) for name, each in values.items()}
-    found = of(Telling(sql)).rules[0].expression.value(given, size).tolist()
+    found = of(telling(sql)).rules[0].expression.value(given, size).tolist()
     return [None if math.isnan(score) else score for score in found]
 
 
@@ -94,12 +90,12 @@ def test_any_setting_changes_the_digest(changes: dict[str, Any]) -> None:
 
 
 def test_the_order_is_part_of_every_digest() -> None:
-    detector = Telling("z")
+    detector = telling("z")
     assert of(detector, late_ms=1).documents.keys() != of(detector).documents.keys()
 
 
 def test_the_horizon_is_the_longest_window_and_the_longest_episode_of_any_detector() -> None:
-    of_two = of(ZScore(window_ms=60_000, threshold=2.5, episode_ms_max=10), Telling("z", episode_ms_max=900))
+    of_two = of(ZScore(window_ms=60_000, threshold=2.5, episode_ms_max=10), telling("z", episode_ms_max=900))
     assert (of_two.order.horizon_ms, of_two.window_ms_max) == (60_900, 60_000)
 
 
@@ -110,7 +106,7 @@ def test_no_detector_at_all_is_refused_with_the_way_out() -> None:
 
 def test_every_expression_that_cannot_be_computed_is_named() -> None:
     with pytest.raises(Misconfigured) as refused:
-        of(Telling("abs(z) / thresold"), Telling("abs(z)"), Telling("abs(z"))
+        of(telling("abs(z) / thresold"), telling("abs(z)"), telling("abs(z"))
     assert [problem.split(":")[0] for problem in refused.value.problems] == [
         "detectors.detector_0",
         "detectors.detector_2",
@@ -129,12 +125,12 @@ def test_every_expression_that_cannot_be_computed_is_named() -> None:
 )
 def test_names_that_cannot_be_measured_are_refused(sql: str, said: str) -> None:
     with pytest.raises(Misconfigured) as refused:
-        of(Telling("z"), Telling(sql))
+        of(telling("z"), telling(sql))
     assert refused.value.problems == (f"detectors.detector_1: {said}",)
 
 
 def test_the_longest_span_that_is_named_counts() -> None:
-    of_two = of(Telling("n_1h"), Telling("z"))
+    of_two = of(telling("n_1h"), telling("z"))
     assert (of_two.order.horizon_ms, of_two.window_ms_max) == (3_600_000, 3_600_000)
 
 

@@ -13,7 +13,7 @@ from storage.recipes import sinks
 from tests.house.rooms import ROOT
 
 DEFAULTS: dict[str, Any] = tomllib.loads((ROOT / "engine" / "defaults.toml").read_text("utf-8"))
-FOLDERS = {"exchanges": "feeds.exchanges", "detectors": "engine.detectors", "sinks": "storage.sinks"}
+FOLDERS = {"exchanges": "feeds.exchanges", "sinks": "storage.sinks"}
 
 
 def tables(kind: type[Struct], at: dict[str, Any], path: str = "") -> list[tuple[str, type[Struct], dict[str, Any]]]:

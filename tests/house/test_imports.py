@@ -43,7 +43,7 @@ HOMES = {
     "typer": "wiring",
 }
 SHARED = {"msgspec", "numpy", "polars", "pyarrow"}
-PURE = {"collections", "functools", "hashlib", "heapq", "itertools", "json", "math", "re", "typing"}
+PURE = {"abc", "collections", "functools", "hashlib", "heapq", "itertools", "json", "math", "re", "typing"}
 """Of the standard library, what the core may know: nothing that reads, writes, waits or looks at a clock."""
 
 FILES = [path for path in sources(*ROOMS) if path.name != "__init__.py" or path.parent.name != "engine"]
