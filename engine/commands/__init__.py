@@ -6,6 +6,7 @@ In reading order:
 - processes.py: `feed` and `engine`, the two processes of a cluster
 - simulate.py: the simulated exchanges alone
 - score.py: the engine's own step over tick files
+- evaluate.py: how good the detectors are on labelled series
 - capture.py: a topic into tick files
 - replay.py: the proof, and how its outcome is told
 - query.py: a person's SQL over a data directory
