@@ -16,15 +16,16 @@ STATISTIC = re.compile(
 UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
-class Names:
+class Names(dict[str, Any]):
     """The names of an expression at one row, as numpy's numbers, whose division is IEEE's. Raises Null for a null."""
 
     def __init__(self, row: Row, before: Sequence[Row], rule: Mapping[str, Any]) -> None:
+        super().__init__()
         self.row = row
         self.before = before  # all the rows of its key since that started anew, oldest first
         self.rule = rule
 
-    def __getitem__(self, name: str) -> Any:
+    def __missing__(self, name: str) -> Any:
         found = self.value(name)
         if found is None:
             raise Null
@@ -32,14 +33,15 @@ class Names:
 
     def value(self, name: str) -> float | None:
         if name in {"price", "size", "n", "mean", "std", "z"}:
-            return self.row[name]
+            told: float | None = self.row[name]
+            return told
         if name in self.row["values"]:
-            v = self.row["values"][name]
-            return None if v is None else v / self.row["units"][name]
-        told = STATISTIC.fullmatch(name)
-        if told is None:
+            v: int | None = self.row["values"][name]
+            return None if v is None else float(v) / self.of_unit(name)
+        parsed = STATISTIC.fullmatch(name)
+        if parsed is None:
             raise KeyError(name)
-        statistic, series, count, unit = told.groups()
+        statistic, series, count, unit = parsed.groups()
         span_ms = self.rule["window_ms"] if count is None else int(count) * UNIT_MS[unit]
         since = self.row["t"] - span_ms * 1000
         rows = list(takewhile(lambda each: each["t"] > since, reversed(self.before)))[::-1]
@@ -47,15 +49,19 @@ class Names:
             rows.append(self.row)
         if statistic == "vwap":
             notional, size = (sum(known(rows, series)) for series in ("notional", "size"))
-            return two_words(notional) / 100.0 / (two_words(size) / self.row["units"]["size"]) if size else None
+            return two_words(notional) / 100.0 / (two_words(size) / self.of_unit("size")) if size else None
         if statistic == "rate":
             return float(len(rows)) / (span_ms / 1000)
         if statistic == "age":
             return float(self.row["t"] - rows[0]["t"]) / 10**6 if rows else None
         return self.of_series(statistic, series or "price", rows)
 
+    def of_unit(self, series: str) -> float:
+        many: float = self.row["units"][series]
+        return many
+
     def of_series(self, statistic: str, series: str, rows: Sequence[Row]) -> float | None:
-        d, own, values = self.row["units"][series], self.row["values"][series], known(rows, series)
+        d, own, values = self.of_unit(series), self.row["values"][series], known(rows, series)
         match statistic:
             case "first" | "last":
                 ends = [each["values"][series] for each in (rows[:1] if statistic == "first" else rows[-1:])]
@@ -73,7 +79,8 @@ class Names:
         mean, std, z = measures(len(values), s, q, x, d)
         if own is None or len(values) < self.rule["count_min"]:
             z = None
-        return {"n": len(values), "mean": mean, "std": std, "z": z}[statistic]
+        told: dict[str, float | None] = {"n": len(values), "mean": mean, "std": std, "z": z}
+        return told[statistic]
 
 
 class Null(Exception):

@@ -101,6 +101,11 @@ def logs(rows_max: int = 120, keys: int = 6) -> st.SearchStrategy[pl.DataFrame]:
     return st.one_of(steps, long, long).map(log_of)
 
 
+def dense_log(rows: int) -> pl.DataFrame:
+    """A log of two keys of which most rows are accepted and most values known."""
+    return log_of(_random_steps(1, rows, [("binance", "BTC-USDT"), ("coinbase", "WBTC-IDR")]))  # Seed 1 is a calm one.
+
+
 def _random_steps(seed: int, rows: int, keys: Sequence[tuple[str, str]]) -> list[Step]:
     """Steps as STEPS gives them, by the hundred."""
     draw = random.Random(seed)
