@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
@@ -14,16 +14,11 @@ from engine.evaluation import benchmark, nab_files, pump_files, pumps
 from engine.evaluation.benchmark import Benchmark
 from engine.evaluation.nab import PROFILES
 from engine.evaluation.pumps import Quality
-from engine.evaluation.scored import Extent
+from engine.evaluation.report import Extent, Report
 from engine.settings import Settings
 
-Report: TypeAlias = pumps.Report | benchmark.Report
 
-TOGETHER = "together"
-"""What several detectors are called as one set."""
-
-
-def evaluate(settings: Settings, folder: Path) -> Report:
+def evaluate(settings: Settings, folder: Path) -> Report[Any]:
     """Score what the folder holds with the detectors of the settings. Raises Misconfigured for a bad folder or file."""
     rules = rules_from(settings)
     if pump_files.is_there(folder):
@@ -33,42 +28,42 @@ def evaluate(settings: Settings, folder: Path) -> Report:
     raise Misconfigured(f"{folder}: holds neither pump events ({pump_files.LABELS}) nor NAB ({nab_files.LABELS})")
 
 
-def as_json(report: Report) -> str:
+def as_json(report: Report[Any]) -> str:
     """One object; what is not known is null."""
     told: dict[str, Any] = msgspec.to_builtins(report.extent)
-    if isinstance(report, pumps.Report):
-        told |= {"symbols": report.symbols, **msgspec.to_builtins(report.together)}
-        told["detectors"] = msgspec.to_builtins(report.detectors)
+    if isinstance(report.together, Quality):
+        told |= msgspec.to_builtins(report.together) | {"detectors": report.detectors}
     else:
-        told |= {"windows": report.windows, "nab": _flat(report.together)}
-        told["detectors"] = {name: _flat(each) for name, each in report.detectors.items()}
+        told |= {"nab": _flat(report.together)}
+        told |= {"detectors": {name: _flat(each) for name, each in report.detectors.items()}}
     return msgspec.json.encode(told).decode()
 
 
-def _flat(benchmark: Benchmark) -> dict[str, Any]:
+def _flat(benchmark: Any) -> dict[str, Any]:
     """The scores by their profiles' names, beside the rest."""
     told: dict[str, Any] = msgspec.to_builtins(benchmark)
     curve = [{"edge": point["edge"], **point["scores"]} for point in told["curve"]]
     return {**told.pop("scores"), **told, "curve": curve}
 
 
-def as_text(report: Report) -> str:
+def as_text(report: Report[Any]) -> str:
     """Tables for a person."""
-    return "\n".join(_of_pumps(report) if isinstance(report, pumps.Report) else _of_nab(report))
+    lines = _of_pumps if isinstance(report.together, Quality) else _of_nab
+    return "\n".join(lines(report))
 
 
-def _of_pumps(report: pumps.Report) -> Iterator[str]:
-    set_ = report.together
-    yield f"{set_.events} events of {report.symbols} symbols, {set_.symbol_days:,.1f} symbol-days"
+def _of_pumps(report: Report[Quality]) -> Iterator[str]:
+    together = report.together
+    yield f"{together.events} events of {together.symbols} symbols, {together.symbol_days:,.1f} symbol-days"
     yield from _of_extent(report.extent)
     yield ""
-    heads = ("detector", "found", "recall %", "false/symbol-day", "median delay s")
-    rows = [(name, f"{each.hits}/{each.events}", *_measured(each)) for name, each in _all(report)]
-    yield from _table(heads, rows)
+    heads = ("recall %", "false/symbol-day", "median delay s")
+    rows = [(name, f"{each.hits}/{each.events}", *_measured(each)) for name, each in report.by_name.items()]
+    yield from _table(("detector", "found", *heads), rows)
     yield ""
-    points = [(f"{point.edge:g}", *_measured(point)) for point in set_.curve if math.log2(point.edge).is_integer()]
-    yield from _table(("edge", *heads[2:]), points)
-    yield from _missed(f"{_utc(each.event_us)}  {each.file}" for each in set_.outcomes if not each.hit)
+    octaves = [point for point in together.curve if math.log2(point.edge).is_integer()]
+    yield from _table(("edge", *heads), [(f"{point.edge:g}", *_measured(point)) for point in octaves])
+    yield from _missed(f"{_utc(each.event_us)}  {each.file}" for each in together.outcomes if not each.hit)
 
 
 def _measured(told: Quality | pumps.Point) -> tuple[str, str, str]:
@@ -79,22 +74,16 @@ def _measured(told: Quality | pumps.Point) -> tuple[str, str, str]:
     )
 
 
-def _of_nab(report: benchmark.Report) -> Iterator[str]:
-    yield f"{report.windows} windows"
+def _of_nab(report: Report[Benchmark]) -> Iterator[str]:
+    yield f"{report.together.windows} windows"
     yield from _of_extent(report.extent)
     yield ""
     rows = []
-    for name, each in _all(report):
+    for name, each in report.by_name.items():
         scores = [_number(each.scores[profile], 2) for profile in PROFILES]
-        rows.append((name, f"{each.found}/{report.windows}", *scores, _number(each.edge["standard"], 4)))
+        rows.append((name, f"{each.found}/{each.windows}", *scores, _number(each.edge["standard"], 4)))
     yield from _table(("detector", "found", *PROFILES, "best edge"), rows)
     yield from _missed(report.together.missed)
-
-
-def _all(report: Any) -> list[tuple[str, Any]]:
-    """Each detector, and all of them together where there are several."""
-    several = [(TOGETHER, report.together)] if len(report.detectors) > 1 else []
-    return [*report.detectors.items(), *several]
 
 
 def _of_extent(extent: Extent) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 In reading order:
 
+- report.py: what is told in the end
 - scored.py: a series through the step; what of it could be flagged, and what was
 - curve.py: the episodes that another edge would have opened, from stored scores
 - pump_files.py, pumps.py: labelled pumps on disk; which were found, how soon, and how many alerts were false

@@ -10,7 +10,8 @@ from engine.columns import Floats
 from engine.evaluation.curve import EDGES
 from engine.evaluation.nab import OUTSIDE, PROFILES, Rows, normalised, rows_of, sweep
 from engine.evaluation.nab_files import Series
-from engine.evaluation.scored import Extent, Marks, extent, scored
+from engine.evaluation.report import Report, extent
+from engine.evaluation.scored import Marks, scored
 from engine.rules import Rules
 from engine.step import State
 
@@ -34,21 +35,13 @@ class Benchmark(Struct, frozen=True):
     scores: Scores
     threshold: Mapping[str, float]
     edge: Mapping[str, float]
+    windows: int
     found: int
     missed: tuple[str, ...]
     curve: tuple[Point, ...]
 
 
-class Report(Struct, frozen=True):
-    """The set, each detector by itself, and what was read."""
-
-    together: Benchmark
-    detectors: Mapping[str, Benchmark]
-    windows: int
-    extent: Extent
-
-
-def evaluate(corpus: Iterable[Series], rules: Rules, new_state: Callable[[], State]) -> Report:
+def evaluate(corpus: Iterable[Series], rules: Rules, new_state: Callable[[], State]) -> Report[Benchmark]:
     """Score every series. Raises Misconfigured where one cannot be used."""
     parts: dict[str, list[Rows]] = {rule.name: [] for rule in rules.rules}
     names: list[str] = []
@@ -64,7 +57,7 @@ def evaluate(corpus: Iterable[Series], rules: Rules, new_state: Callable[[], Sta
     highest = np.max([rows.anomaly for rows in detectors.values()], axis=0)
     together = next(iter(detectors.values()))._replace(anomaly=highest)
     benchmarks = {name: benchmark(rows, names) for name, rows in detectors.items()}
-    return Report(benchmark(together, names), benchmarks, len(names), extent(counts))
+    return Report(benchmark(together, names), benchmarks, extent(counts))
 
 
 def _anomaly(marks: Sequence[Marks], count: int) -> Floats:
@@ -101,6 +94,7 @@ def benchmark(rows: Rows, names: Sequence[str]) -> Benchmark:
         scores({name: each.best for name, each in sweeps.items()}),
         threshold,
         edge={name: as_edge(each) for name, each in threshold.items()},
+        windows=len(names),
         found=len(found),
         missed=tuple(name for number, name in enumerate(names) if number not in found),
         curve=tuple(Point(edge, scores({name: each.at(at) for name, each in sweeps.items()})) for edge, at in edges),

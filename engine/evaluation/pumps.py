@@ -18,7 +18,8 @@ from engine.columns import Ints, Mask
 from engine.evaluation import pump_files
 from engine.evaluation.curve import EDGES, openings
 from engine.evaluation.pump_files import Event, PumpEvents
-from engine.evaluation.scored import Extent, Scored, extent, scored
+from engine.evaluation.report import Report, extent
+from engine.evaluation.scored import Scored, scored
 from engine.rules import Rules
 from engine.step import State
 
@@ -58,18 +59,10 @@ class Quality(Struct, frozen=True):
     events: int
     hits: int
     false_alerts: int
+    symbols: int
     symbol_days: float
     outcomes: tuple[Outcome, ...]
     curve: tuple[Point, ...]
-
-
-class Report(Struct, frozen=True):
-    """The set, each detector by itself, and what was read."""
-
-    together: Quality
-    detectors: Mapping[str, Quality]
-    symbols: int
-    extent: Extent
 
 
 class _Raised(Struct):
@@ -79,7 +72,7 @@ class _Raised(Struct):
     by_edge: tuple[dict[str, Ints], ...]
 
 
-def evaluate(labels: PumpEvents, rules: Rules, new_state: Callable[[], State]) -> Report:
+def evaluate(labels: PumpEvents, rules: Rules, new_state: Callable[[], State]) -> Report[Quality]:
     """Score every tape and judge the alerts. Raises Misconfigured where a tape cannot be used."""
     raised = {rule.name: _Raised({}, tuple({} for _ in EDGES)) for rule in rules.rules}
     days: dict[str, float] = {}
@@ -92,7 +85,7 @@ def evaluate(labels: PumpEvents, rules: Rules, new_state: Callable[[], State]) -
         _keep(raised, file, rules, found)
     detectors = {name: _quality(labels, days, [each]) for name, each in raised.items()}
     together = _quality(labels, days, list(raised.values()))
-    return Report(together, detectors, len(set(labels.files.values())), extent(counts))
+    return Report(together, detectors, extent(counts))
 
 
 def _keep(raised: Mapping[str, _Raised], file: str, rules: Rules, found: Scored) -> None:
@@ -124,6 +117,7 @@ def _quality(labels: PumpEvents, days: Mapping[str, float], raised: Sequence[_Ra
         events=len(told),
         hits=sum(each.hit for each in told),
         false_alerts=false,
+        symbols=len(set(labels.files.values())),
         symbol_days=symbol_days,
         outcomes=told,
         curve=tuple(judged(edge, [each.by_edge[at] for each in raised])[0] for at, edge in enumerate(EDGES)),

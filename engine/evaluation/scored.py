@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from msgspec import Struct
 
 from engine.batch import TickBatch
 from engine.columns import Floats, Ints, floats, ints
@@ -33,20 +32,6 @@ class Scored(NamedTuple):
     marks: Mapping[str, tuple[Marks, ...]]
     alerts: Mapping[str, Ints]
     counts: Mapping[str, int]
-
-
-class Extent(Struct, frozen=True):
-    """How much was read: series, rows, rows with a score, rows whose price is too large for the windows' decimals."""
-
-    series: int
-    rows: int
-    rows_scored: int
-    rows_out_of_range: int
-
-
-def extent(counts: Mapping[str, int]) -> Extent:
-    """What the summed counts of several series tell."""
-    return Extent(counts["series"], counts["read"], counts["told"], counts["out_of_range"])
 
 
 def scored(state: State, ticks: pl.DataFrame) -> Scored:

@@ -9,12 +9,13 @@ from engine.evaluation import pump_files, pumps
 from engine.evaluation.curve import EDGES
 from engine.evaluation.pump_files import Event, PumpEvents
 from engine.evaluation.pumps import false_alerts, outcomes
+from engine.evaluation.report import Report
 from engine.rules import Rules
 from tests.evaluation.made import DAYS, EVENT_US, HOUR, MINUTE, QUIET, SECOND, Tape, fresh, pump_events, rules
 from tests.shared import shared
 
 
-def measured(folder: Path, rules: Rules) -> pumps.Report:
+def measured(folder: Path, rules: Rules) -> Report[pumps.Quality]:
     return pumps.evaluate(pump_files.read(folder), rules, lambda: fresh(rules))
 
 
@@ -73,7 +74,7 @@ def test_recall_false_alerts_and_delay_of_a_folder(tmp_path: Path) -> None:
     )
     report = measured(folder, rules())
     told = report.together
-    assert (told.events, told.hits, told.false_alerts, report.symbols, report.extent.series) == (4, 2, 3, 4, 4)
+    assert (told.events, told.hits, told.false_alerts, report.together.symbols, report.extent.series) == (4, 2, 3, 4, 4)
     assert [each.delay_s for each in told.outcomes] == [2.0, None, 10.0, None]
     assert told.recall == 0.5
     assert told.delay_median_s == 6.0
@@ -127,7 +128,7 @@ def test_several_events_of_one_tape_count_its_days_once(tmp_path: Path) -> None:
 def test_the_collected_pumps_are_read_as_their_description_counts_them() -> None:
     folder = shared("data/labelled/pump_events")
     report = measured(folder, rules(window_ms=60_000))
-    assert (report.together.events, report.extent.series, report.symbols) == (48, 48, 32)
+    assert (report.together.events, report.extent.series, report.together.symbols) == (48, 48, 32)
     assert report.extent.rows == 1_534_623
     assert report.extent.rows_out_of_range == 0
     assert round(report.together.symbol_days, 1) == 912.9

@@ -4,7 +4,8 @@ import numpy as np
 import polars as pl
 
 from engine.evaluation import scored as module
-from engine.evaluation.scored import extent, scored
+from engine.evaluation.report import Extent, extent
+from engine.evaluation.scored import scored
 from tests.engine.made import log, tick
 from tests.evaluation.made import fresh, rules
 
@@ -39,7 +40,7 @@ def test_a_row_that_two_detectors_score_is_told_once() -> None:
     ticks = log(*(tick(second, 100 + second % 3) for second in range(10)))
     told = scored(fresh(rules({"spike": spike, "late": spike | {"count_min": 8}})), ticks)
     assert [len(told.marks[name][0].row) for name in ("spike", "late")] == [8, 2]
-    assert extent(told.counts) == module.Extent(series=1, rows=10, rows_scored=8, rows_out_of_range=0)
+    assert extent(told.counts) == Extent(series=1, rows=10, rows_scored=8, rows_out_of_range=0)
 
 
 def test_the_cut_into_steps_changes_nothing() -> None:

@@ -87,7 +87,7 @@ def test_nab_as_json_and_as_text(tmp_path: Path) -> None:
     assert report["nab"].keys() >= {"reward_low_FP_rate", "threshold", "edge", "found", "curve"}
     assert report["nab"]["curve"][0].keys() == {"edge", "standard", "reward_low_FP_rate", "reward_low_FN_rate"}
     assert report["detectors"] == {"spike": report["nab"]}
-    assert (report["series"], report["windows"], report["rows"], report["rows_out_of_range"]) == (2, 2, 402, 2)
+    assert (report["series"], report["nab"]["windows"], report["rows"], report["rows_out_of_range"]) == (2, 2, 402, 2)
 
     text = evaluated(folder, hour).out
     assert [line.split()[:3] for line in text.splitlines() if line.startswith("spike")] == [["spike", "1/2", "50.00"]]
