@@ -10,6 +10,9 @@ that no later tick has surpassed; each span knows where its own begins, and that
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from engine.columns import NEVER, Floats, Ints, Mask, Places, Words
 from engine.compiled import compiled, inlined
@@ -27,11 +30,13 @@ FREE, LEFT, HELD = range(3)
 NONE = -1
 _NEXT, _PREVIOUS = 0, 1
 _NOTHING, _ONE = np.uint64(0), np.uint64(1)
-_HALF, _LOW_HALF, _SIGN = np.uint64(32), np.uint64(0xFFFF_FFFF), np.uint64(63)
+_SIGN = np.uint64(63)
 _WORD = 2.0**64
 _FLAT = 2.0**-48
 
 Word: TypeAlias = np.uint64
+Sums: TypeAlias = tuple[int, Word, Word, Word, Word]
+"""How many values, and the words of the sums of the values and of their squares."""
 Records: TypeAlias = Any
 """An array of TICK, EDGE or SUM, or one of its records."""
 
@@ -165,31 +170,33 @@ def measure(  # noqa: C901, PLR0912, PLR0915 - one loop: arrays handed on would 
         inside, block = edges[key, longest].n, edges[key, longest].first // BLOCK
         for w in range(len(spans_us)):
             edge = edges[key, w]
+            held_first, held_missing, of_price = edge.first, edge.missing, _loaded(edge)
             # What the span leaves behind goes out of its sums, and its fronts move on.
-            while edge.n > 0 and kept[edge.first].t <= t - spans_us[w]:
-                gone = edge.first
-                _subtract(edge, kept[gone].x)
-                edge.missing -= kept[gone].missing
+            while of_price[0] > 0 and kept[held_first].t <= t - spans_us[w]:
+                gone = held_first
+                of_price = _without(of_price, kept[gone].x)
+                held_missing -= kept[gone].missing
                 for m in range(first_sum[w], first_sum[w + 1]):
                     if values[gone, column_of_sum[m]] != NEVER:
-                        _subtract(sums[key, m], values[gone, column_of_sum[m]])
+                        _store(sums[key, m], _without(_loaded(sums[key, m]), values[gone, column_of_sum[m]]))
                 for f in range(first_front[w], first_front[w + 1]):
                     if fronts[key, f] == gone:
                         is_last = backs[key, chain_of_front[f]] == gone
                         fronts[key, f] = NONE if is_last else links[gone, chain_of_front[f], _NEXT]
-                edge.first = gone + 1 if (gone + 1) % BLOCK else after[gone // BLOCK] * BLOCK
+                held_first = gone + 1 if (gone + 1) % BLOCK else after[gone // BLOCK] * BLOCK
             # What is left is told about the row's own values, and those come in.
-            edge.missing += missings[i]
-            n[w, i], missing[w, i], first[w, i] = edge.n, edge.missing, edge.first
-            s_high[w, i], s_low[w, i], q_high[w, i], q_low[w, i] = _shifted(edge, x)
-            _add(edge, x)
+            held_missing += missings[i]
+            n[w, i], missing[w, i], first[w, i] = of_price[0], held_missing, held_first
+            s_high[w, i], s_low[w, i], q_high[w, i], q_low[w, i] = _shifted(of_price, x)
+            edge.first, edge.missing = held_first, held_missing
+            _store(edge, _with(of_price, x))
             for m in range(first_sum[w], first_sum[w + 1]):
-                value = own_values[i, column_of_sum[m]]
+                value, of_series = own_values[i, column_of_sum[m]], _loaded(sums[key, m])
                 about = value if value != NEVER else 0
-                sum_n[m, i] = sums[key, m].n
-                sum_s_high[m, i], sum_s_low[m, i], sum_q_high[m, i], sum_q_low[m, i] = _shifted(sums[key, m], about)
+                sum_n[m, i] = of_series[0]
+                sum_s_high[m, i], sum_s_low[m, i], sum_q_high[m, i], sum_q_low[m, i] = _shifted(of_series, about)
                 if value != NEVER:
-                    _add(sums[key, m], value)
+                    _store(sums[key, m], _with(of_series, value))
             for f in range(first_front[w], first_front[w + 1]):
                 column = column_of_chain[chain_of_front[f]]
                 extreme[f, i] = _value(fronts[key, f], column, kept, values) if fronts[key, f] != NONE else NEVER
@@ -224,30 +231,43 @@ def measure(  # noqa: C901, PLR0912, PLR0915 - one loop: arrays handed on would 
 
 
 @inlined
-def _add(sums: Records, value: int) -> None:
-    high, low = times(_sign(value), np.uint64(value), value)
-    sums.n += 1
-    sums.s_high, sums.s_low = plus(sums.s_high, sums.s_low, _sign(value), np.uint64(value))
-    sums.q_high, sums.q_low = plus(sums.q_high, sums.q_low, high, low)
+def _loaded(sums: Records) -> Sums:
+    return sums.n, sums.s_high, sums.s_low, sums.q_high, sums.q_low
 
 
 @inlined
-def _subtract(sums: Records, value: int) -> None:
-    high, low = times(_sign(value), np.uint64(value), value)
-    sums.n -= 1
-    sums.s_high, sums.s_low = minus(sums.s_high, sums.s_low, _sign(value), np.uint64(value))
-    sums.q_high, sums.q_low = minus(sums.q_high, sums.q_low, high, low)
+def _store(sums: Records, held: Sums) -> None:
+    sums.n, sums.s_high, sums.s_low, sums.q_high, sums.q_low = held
 
 
 @inlined
-def _shifted(sums: Records, x: int) -> tuple[Word, Word, Word, Word]:
+def _with(sums: Sums, value: int) -> Sums:
+    n, s_high, s_low, q_high, q_low = sums
+    high, low = times(_sign(value), np.uint64(value), value)
+    s_high, s_low = plus(s_high, s_low, _sign(value), np.uint64(value))
+    q_high, q_low = plus(q_high, q_low, high, low)
+    return n + 1, s_high, s_low, q_high, q_low
+
+
+@inlined
+def _without(sums: Sums, value: int) -> Sums:
+    n, s_high, s_low, q_high, q_low = sums
+    high, low = times(_sign(value), np.uint64(value), value)
+    s_high, s_low = minus(s_high, s_low, _sign(value), np.uint64(value))
+    q_high, q_low = minus(q_high, q_low, high, low)
+    return n - 1, s_high, s_low, q_high, q_low
+
+
+@inlined
+def _shifted(sums: Sums, x: int) -> tuple[Word, Word, Word, Word]:
     """sum(v - x) = s - n x, and sum((v - x)^2) = q - x (s + (s - n x))."""
-    high, low = times(_NOTHING, np.uint64(sums.n), x)
-    s_high, s_low = minus(sums.s_high, sums.s_low, high, low)
-    high, low = plus(sums.s_high, sums.s_low, s_high, s_low)
+    n, s_high, s_low, q_high, q_low = sums
+    high, low = times(_NOTHING, np.uint64(n), x)
+    out_high, out_low = minus(s_high, s_low, high, low)
+    high, low = plus(s_high, s_low, out_high, out_low)
     high, low = times(high, low, x)
-    q_high, q_low = minus(sums.q_high, sums.q_low, high, low)
-    return s_high, s_low, q_high, q_low
+    q_high, q_low = minus(q_high, q_low, high, low)
+    return out_high, out_low, q_high, q_low
 
 
 @inlined
@@ -346,13 +366,22 @@ def minus(a_high: Word, a_low: Word, b_high: Word, b_low: Word) -> tuple[Word, W
 def times(high: Word, low: Word, factor: int) -> tuple[Word, Word]:
     """The product with a signed word, modulo 2^128."""
     word = np.uint64(factor)
-    a1, a0, b1, b0 = low >> _HALF, low & _LOW_HALF, word >> _HALF, word & _LOW_HALF
-    middle = a1 * b0 + (a0 * b0 >> _HALF)
-    carried = (middle & _LOW_HALF) + a0 * b1
-    product_high = a1 * b1 + (middle >> _HALF) + (carried >> _HALF) + high * word
+    product_high = _high_word(low, word) + high * word
     if factor < 0:  # A negative factor stands for word - 2^64, which takes `low` off the high word again.
         product_high -= low
     return product_high, low * word
+
+
+@intrinsic
+def _high_word(_context: Any, a: Any, b: Any) -> Any:
+    """The high word of the product of two words: one instruction of the machine, which Python has no name for."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, words: Any) -> Any:
+        word, wide = ir.IntType(64), ir.IntType(128)
+        product = builder.mul(*(builder.zext(each, wide) for each in words))
+        return builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), word)
+
+    return types.uint64(a, b), generate
 
 
 @inlined
