@@ -55,7 +55,7 @@ ruled AS (
 flags AS (
     SELECT
         *,
-        number_or_null(raw) AS score,
+        CASE WHEN n >= count_min THEN number_or_null(raw) END AS score,
         abs(price - mean) / abs(mean) * 10000.0 AS moved_bps,
         coalesce(
             score >= 1 AND (move_bps_min <= 0 OR (moved_bps >= move_bps_min AND NOT isnan(moved_bps))), false

@@ -130,7 +130,7 @@ class Partition:
         mean, std, z = measures(n, s, q, x, row["unit"])
         z = None if n < rule["count_min"] else z
         row |= {"n": n, "mean": mean, "std": std, "z": z}
-        value = evaluated(rule["sql"], Names(row, before, rule))
+        value = None if n < rule["count_min"] else evaluated(rule["sql"], Names(row, before, rule))
         flagged = value is not None and value >= 1.0
         if flagged and rule["move_bps_min"] > 0:
             flagged = (

@@ -238,15 +238,17 @@ def span_ms_max(sql: str) -> int:
 def rules(
     draw: st.DrawFn, detectors_max: int = 2, expressions: st.SearchStrategy[str] | None = None
 ) -> list[dict[str, Any]]:
-    """Rules documents of one run: detectors differ, the order of the log is one. Scores are |z|, or `expressions`."""
+    """Rules documents of one run: detectors differ, the order of the log is one; `expressions` in the place of `z`."""
     windows = st.sampled_from((1_000, 2_000, 10_000))
     longest = st.sampled_from((4_000, 20_000))
     count = draw(st.integers(1, detectors_max))
     spans = [(draw(windows), draw(longest)) for _ in range(count)]
-    own = [{} if expressions is None else {"sql": draw(expressions)} for _ in spans]
-    named = [span_ms_max(each["sql"]) for each in own if each]
+    scored = [
+        ("z" if expressions is None else draw(expressions), draw(st.sampled_from((0.5, 1.0, 2.5)))) for _ in spans
+    ]
+    lengths_ms = [*(window_ms for window_ms, _ in spans), *(span_ms_max(text) for text, _ in scored)]
     order = {
-        "horizon_ms": max([*named, *(w for w, _ in spans)]) + max(e for _, e in spans),
+        "horizon_ms": max(lengths_ms) + max(longest_ms for _, longest_ms in spans),
         "future_ms": 2_000,
         "late_ms": 2_000,
         "price_decimals": draw(st.sampled_from((8, 2))),
@@ -257,7 +259,6 @@ def rules(
     return [
         document(
             name,
-            draw(st.sampled_from((0.5, 1.0, 2.5))),
             window_ms=window_ms,
             episode_ms_max=episode_ms_max,
             baseline=draw(st.sampled_from(("prior", "inclusive"))),
@@ -265,8 +266,11 @@ def rules(
             move_bps_min=draw(st.sampled_from((0.0, 0.0, 5.0))),
             quiet_ms=draw(st.sampled_from((1_000, 3_000, 30_000))),
             cooldown_ms=draw(st.sampled_from((0, 2_000, 60_000))),
+            sql=f"abs({text}) / {threshold}e0",
+            settings={"use": "expression", "window_ms": window_ms, "threshold": threshold, "z": text},
             **order,
-            **told,
         )
-        for name, (window_ms, episode_ms_max), told in zip(("spike", "slow", "fast"), spans, own, strict=False)
+        for name, (window_ms, episode_ms_max), (text, threshold) in zip(
+            ("spike", "slow", "fast"), spans, scored, strict=False
+        )
     ]

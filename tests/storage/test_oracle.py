@@ -108,8 +108,14 @@ def test_an_expression_that_cannot_be_computed_is_named(sql: str) -> None:
         found(SPIKE | {"sql": sql}, LOG, "scores")
 
 
+def test_nothing_is_scored_before_there_are_enough_ticks() -> None:
+    scores = found(document(sql="price * 1e9", window_ms=3_000, count_min=3), LOG, "scores")
+    assert {row["n"] < 3 for row in scores} == {True, False}
+    assert all((row["score"] is None) == (row["n"] < 3) for row in scores)
+
+
 def test_a_flag_without_a_mean_belongs_to_no_episode() -> None:
-    rule = document(sql="price * 1e9", window_ms=1)
+    rule = document(sql="price * 1e9", window_ms=1, count_min=0)
     assert [row["flagged"] for row in found(rule, LOG[:1], "scores")] == [True]
     assert found(rule, LOG[:1], "anomalies") == []
 

@@ -34,7 +34,7 @@ def log_of(ticks: Sequence[Tick], symbol: str = "BTC-USDT") -> pl.DataFrame:
 
 
 def scores(sql: str, ticks: Sequence[Tick] | pl.DataFrame = LINE, **changes: Any) -> list[float | None]:
-    rule = strategies.document(sql=sql, **{"count_min": 2, "window_ms": 10_000} | changes)
+    rule = strategies.document(sql=sql, **{"count_min": 0, "window_ms": 10_000} | changes)
     log = ticks if isinstance(ticks, pl.DataFrame) else log_of(ticks)
     return [row["score"] for row in sorted(found(rule, log, "scores"), key=lambda row: row["offset"])]
 
@@ -133,7 +133,7 @@ NOTIONAL = 22_517_998.14
     ],
 )
 def test_what_is_unknown_is_in_no_statistic_and_the_row_is_scored(sql: str, wanted: list[float | None]) -> None:
-    assert numbers(scores(sql, UNKNOWN, count_min=1)) == pytest.approx(numbers(wanted), rel=1e-14, nan_ok=True)
+    assert numbers(scores(sql, UNKNOWN)) == pytest.approx(numbers(wanted), rel=1e-14, nan_ok=True)
 
 
 def test_a_row_of_unknown_size_has_no_z_of_it_and_is_not_in_its_own_baseline() -> None:
@@ -145,8 +145,9 @@ def test_a_row_of_unknown_size_has_no_z_of_it_and_is_not_in_its_own_baseline() -
 
 
 def test_z_waits_for_enough_known_values() -> None:
-    assert [z is None for z in scores("z_size_20s", count_min=3)] == [True, True, True, False, False]
-    assert [z is None for z in scores("z_signed", UNKNOWN, count_min=2)] == [True] * 8
+    assert [z is None for z in scores("z_size", UNKNOWN, count_min=3)] == [*[True] * 7, False]
+    assert [z is None for z in scores("z_size", UNKNOWN, count_min=4)] == [True] * 8
+    assert [n is None for n in scores("n_size", UNKNOWN, count_min=4)] == [*[True] * 4, *[False] * 4]
 
 
 def test_values_are_rounded_half_away_from_zero_to_the_decimals_of_their_symbol() -> None:
