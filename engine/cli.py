@@ -146,6 +146,9 @@ def evaluate(
         Path,
         typer.Argument(help="A folder of labelled pump events, or NAB's.", metavar="DIR", exists=True, file_okay=False),
     ],
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw the curve, as .svg or .png.", metavar="FILE")
+    ] = None,
     as_json: AsJson = False,
     config: Config = None,
     sets: Sets = None,
@@ -153,7 +156,14 @@ def evaluate(
     """Measure the detectors on labelled series: recall, false alerts, delay, over all edges."""
     from engine.commands import evaluate as command
 
-    report = command.evaluate(_loaded(config, sets).settings, folder)
+    loaded = _loaded(config, sets)
+    if plot is not None:
+        from engine.evaluation import picture
+
+        picture.check(plot)
+    report = command.evaluate(loaded.settings, folder)
+    if plot is not None:
+        picture.draw(report, plot)
     typer.echo(command.as_json(report) if as_json else command.as_text(report))
 
 

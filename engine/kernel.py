@@ -10,9 +10,6 @@ that no later tick has surpassed; each span knows where its own begins, and that
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from engine.columns import NEVER, Floats, Ints, Mask, Places, Words
 from engine.compiled import compiled, inlined
@@ -30,7 +27,7 @@ FREE, LEFT, HELD = range(3)
 NONE = -1
 _NEXT, _PREVIOUS = 0, 1
 _NOTHING, _ONE = np.uint64(0), np.uint64(1)
-_SIGN = np.uint64(63)
+_HALF, _LOW_HALF, _SIGN = np.uint64(32), np.uint64(0xFFFF_FFFF), np.uint64(63)
 _WORD = 2.0**64
 _FLAT = 2.0**-48
 
@@ -366,22 +363,13 @@ def minus(a_high: Word, a_low: Word, b_high: Word, b_low: Word) -> tuple[Word, W
 def times(high: Word, low: Word, factor: int) -> tuple[Word, Word]:
     """The product with a signed word, modulo 2^128."""
     word = np.uint64(factor)
-    product_high = _high_word(low, word) + high * word
+    a1, a0, b1, b0 = low >> _HALF, low & _LOW_HALF, word >> _HALF, word & _LOW_HALF
+    middle = a1 * b0 + (a0 * b0 >> _HALF)
+    carried = (middle & _LOW_HALF) + a0 * b1
+    product_high = a1 * b1 + (middle >> _HALF) + (carried >> _HALF) + high * word
     if factor < 0:  # A negative factor stands for word - 2^64, which takes `low` off the high word again.
         product_high -= low
     return product_high, low * word
-
-
-@intrinsic
-def _high_word(_context: Any, a: Any, b: Any) -> Any:
-    """The high word of the product of two words: one instruction of the machine, which Python has no name for."""
-
-    def generate(_context: Any, builder: Any, _signature: Any, words: Any) -> Any:
-        word, wide = ir.IntType(64), ir.IntType(128)
-        product = builder.mul(*(builder.zext(each, wide) for each in words))
-        return builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), word)
-
-    return types.uint64(a, b), generate
 
 
 @inlined

@@ -19,8 +19,9 @@ _BLANK = re.compile(r"[\x00-\x20\x7f]")
 class Keys:
     """Names to numbers and back; a number is used again once it was freed.
 
-    By number: `latest_id`, `latest` (time) and `latest_x` (price in units) of the key, `clock` as it stood after its
-    last accepted row, `scale` and `size_scale` 10^decimals of its prices and sizes, `home` the place of its partition.
+    By number: `latest_id`, `latest` (time) and `latest_x` (price in units) of the key, `since` the time of its first
+    accepted row, `clock` as it stood after the last one, `scale` and `size_scale` 10^decimals of its prices and sizes,
+    `home` the place of its partition.
     """
 
     def __init__(self, scales_of: Callable[[str], tuple[float, float]]) -> None:
@@ -33,6 +34,7 @@ class Keys:
         self.latest: Ints = np.full(16, NEVER)
         self.clock: Ints = np.full(16, NEVER)
         self.latest_x: Ints = np.full(16, NEVER)
+        self.since: Ints = np.full(16, NEVER)
         self.scale: Floats = np.ones(16)
         self.size_scale: Floats = np.ones(16)
         self.home: Ints = np.full(16, -1)
@@ -51,7 +53,8 @@ class Keys:
             self._reach(number + 1)
         self._name_of[number] = name
         self._number_of[name] = number
-        self.latest_id[number] = self.latest[number] = self.clock[number] = self.latest_x[number] = NEVER
+        for column in (self.latest_id, self.latest, self.clock, self.latest_x, self.since):
+            column[number] = NEVER
         self.scale[number], self.size_scale[number] = self._scales_of(name[2])
         self.home[number] = self.home_of(name[0])
         return number
@@ -107,7 +110,7 @@ class Keys:
     def _reach(self, count: int) -> None:
         more = max(count - len(self.home), 0) and max(count, len(self.home))
         if more:
-            for column in ("latest_id", "latest", "clock", "latest_x", "scale", "size_scale", "home"):
+            for column in ("latest_id", "latest", "clock", "latest_x", "since", "scale", "size_scale", "home"):
                 setattr(self, column, extended(getattr(self, column), more))
             self.home[count:] = -1  # A new number's own place is set at once.
 

@@ -39,7 +39,8 @@ class Judged(NamedTuple):
 
     `place` is each row's place in the batch, the next three are its place in the log, `key` is its key's number, `t`
     the time at which it is scored, `x` its price in units of 1 / `scale`, `clock` the log clock after it, `anew`
-    whether its key starts anew with it, `change` its price less that of the key's row before, NEVER at the first.
+    whether its key starts anew with it, `change` its price less that of the key's row before, NEVER at the first, and
+    `since` the time of the key's first accepted row.
     """
 
     place: Places
@@ -53,6 +54,7 @@ class Judged(NamedTuple):
     clock: Ints
     anew: Mask
     change: Ints
+    since: Ints
     size_scale: Floats
 
     def take(self, index: Places) -> "Judged":
@@ -69,6 +71,7 @@ class KeyOrder(Struct, frozen=True, array_like=True):
     latest_us: int
     clock_us: int
     latest_x: int
+    since_us: int
 
 
 class PartitionOrder(Struct, frozen=True, array_like=True):
@@ -95,6 +98,7 @@ class _Remembered(NamedTuple):
     latest: Ints
     clock: Ints
     latest_x: Ints
+    since: Ints
     scale: Floats
     home: Ints
     clocks: Ints
@@ -111,6 +115,7 @@ class _Accepted(NamedTuple):
     clock: Ints
     anew: Mask
     change: Ints
+    since: Ints
 
 
 class Order:
@@ -131,9 +136,9 @@ class Order:
         price, received = floats(ticks["price"]), ints(ticks["ts_received"], NEVER)
         columns = (key, ints(ticks["trade_id"], NEVER), ints(ticks["ts_event"], -1), received, price)
         self._know(keys.partitions)
-        of_key = (keys.latest_id, keys.latest, keys.clock, keys.latest_x, keys.scale, keys.home)
-        place, number, t, x, clock, change = (np.empty(size, np.int64) for _ in range(6))
-        told = _Accepted(place, number, t, x, np.empty(size), clock, np.empty(size, np.bool_), change)
+        of_key = (keys.latest_id, keys.latest, keys.clock, keys.latest_x, keys.since, keys.scale, keys.home)
+        place, number, t, x, clock, change, since = (np.empty(size, np.int64) for _ in range(7))
+        told = _Accepted(place, number, t, x, np.empty(size), clock, np.empty(size, np.bool_), change, since)
         bounds = (self._future_us, self._late_us, self._horizon_us)
         accepted = _judge(_Rows._make(map(given, columns)), _Remembered(*of_key, self._clocks), *bounds, told, counts)
         told = _Accepted._make(column[:accepted] for column in told)
@@ -163,7 +168,7 @@ class Order:
     def snapshot(self, partition: int) -> PartitionOrder:
         """The order state of a partition as it stands."""
         keys = self.keys
-        remembered = (keys.latest_id, keys.latest, keys.clock, keys.latest_x)
+        remembered = (keys.latest_id, keys.latest, keys.clock, keys.latest_x, keys.since)
         rows = [
             KeyOrder(*keys.name(at)[1:], *(int(column[at]) for column in remembered))
             for at in keys.of_partition(partition).tolist()
@@ -178,7 +183,11 @@ class Order:
         for each in state.keys:
             at = self.keys.number((partition, each.exchange, each.symbol))
             self.keys.latest_id[at], self.keys.latest[at] = each.latest_id, each.latest_us
-            self.keys.clock[at], self.keys.latest_x[at] = each.clock_us, each.latest_x
+            self.keys.clock[at], self.keys.latest_x[at], self.keys.since[at] = (
+                each.clock_us,
+                each.latest_x,
+                each.since_us,
+            )
 
     def _know(self, partitions: int) -> None:
         """Have a clock for so many partitions."""
@@ -201,7 +210,7 @@ def _judge(
 ) -> int:
     """Judge row after row; how many are accepted."""
     key_of, ids, events, receipts, prices = rows
-    latest_id, latest, clock, latest_x, scale, home, clocks = remembered
+    latest_id, latest, clock, latest_x, since, scale, home, clocks = remembered
     accepted = 0
     for i in range(len(key_of)):
         counts[_READ] += 1
@@ -230,13 +239,15 @@ def _judge(
         if latest[key] != NEVER and c < latest[key] - late_us:
             counts[_LATE] += 1
             continue
+        if latest[key] == NEVER:
+            since[key] = c
         latest[key], clock[key] = max(latest[key], c), clocks[home[key]]
         counts[_IMPRECISE] += units / scale[key] != price
         told.place[accepted], told.key[accepted], told.t[accepted] = i, key, latest[key]
         x = np.int64(units)
         told.x[accepted], told.scale[accepted] = x, scale[key]
         told.change[accepted] = x - latest_x[key] if latest_x[key] != NEVER else NEVER
-        latest_x[key] = x
+        told.since[accepted], latest_x[key] = since[key], x
         told.clock[accepted], told.anew[accepted] = clock[key], starts_anew
         accepted += 1
     return accepted

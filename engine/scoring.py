@@ -46,7 +46,8 @@ def score(rule: Rule, measured: Measured, windows: Windows, now_us: int) -> Scor
     }
     named |= columns(rule.statistics, measured, windows, inclusive=inclusive, count_min=rule.detector.count_min)
     told = rule.expression.value(named, len(ticks))
-    told = np.where(n < rule.detector.count_min, np.nan, told)
+    too_soon = (n < rule.detector.count_min) | (judged.t - judged.since < rule.detector.warm_up_ms * 1_000)
+    told = np.where(too_soon, np.nan, told)
     flagged = told >= 1.0
     if rule.detector.move_bps_min > 0:
         flagged &= np.abs(_move_bps(floats(ticks["price"]), mean)) >= rule.detector.move_bps_min

@@ -35,7 +35,7 @@ def _price(_: pl.DataFrame, judged: Judged) -> Ints:
 
 
 def _change(_: pl.DataFrame, judged: Judged) -> Ints:
-    return judged.change
+    return np.where(np.abs(judged.change) < UNITS_MAX, judged.change, NEVER)
 
 
 def _size(ticks: pl.DataFrame, judged: Judged) -> Ints:

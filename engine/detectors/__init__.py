@@ -28,14 +28,15 @@ class Detector(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of one rule: what it measures, how it scores, and when its flags make an anomaly (DESIGN 5, 6).
 
     n, mean, std and z are those of the price over `window_ms`; under `inclusive` a tick stands in its own baseline.
-    While n is below `count_min` nothing is scored. A flag needs `move_bps_min` basis points from the mean. An episode
-    ends `quiet_ms` after its last flag or `episode_ms_max` after its first; none opens within `cooldown_ms` of the last
-    flag of the one before.
+    While n is below `count_min`, or the key has not been there for `warm_up_ms`, nothing is scored. A flag needs
+    `move_bps_min` basis points from the mean. An episode ends `quiet_ms` after its last flag or `episode_ms_max` after
+    its first; none opens within `cooldown_ms` of the last flag of the one before.
     """
 
     window_ms: Span
     baseline: Literal["prior", "inclusive"] = "prior"
     count_min: Annotated[int, Meta(ge=1)] = 30
+    warm_up_ms: _Milliseconds = 0
     move_bps_min: Annotated[float, Meta(ge=0)] = 0.0
     quiet_ms: _Milliseconds = 300_000
     episode_ms_max: _Milliseconds = 3_600_000
