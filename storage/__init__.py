@@ -15,7 +15,7 @@ Results:
 
 The proof and questions:
 
-- oracle.py, scans.py: every score computed again by DuckDB, from files that it reads itself
+- oracle.py, expressions.py, scans.py: every score computed again by DuckDB, from files that it reads itself
 - stored.py, replay.py: what the sinks stored, and the comparison
 - query.py: the same files for a person's SQL
 """

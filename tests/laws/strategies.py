@@ -247,7 +247,7 @@ def rules(
         ("z" if expressions is None else draw(expressions), draw(st.sampled_from((0.5, 1.0, 2.5)))) for _ in spans
     ]
     lengths_ms = [*(window_ms for window_ms, _ in spans), *(span_ms_max(text) for text, _ in scored)]
-    order = {
+    order: dict[str, Any] = {
         "horizon_ms": max(lengths_ms) + max(longest_ms for _, longest_ms in spans),
         "future_ms": 2_000,
         "late_ms": 2_000,

@@ -31,8 +31,14 @@ def test_the_oracle_follows_every_expression(log: pl.DataFrame, documents: list[
 
 @pytest.mark.parametrize("baseline", ["prior", "inclusive"])
 def test_the_oracle_follows_every_name(baseline: str) -> None:
-    spans = {"baseline": baseline, "window_ms": 3_000, "horizon_ms": 60_000, "count_min": 3, "late_ms": 2_000}
-    documents = [strategies.document(name, sql=name, **spans) for name in strategies.NAMES]
+    told: dict[str, Any] = {
+        "baseline": baseline,
+        "window_ms": 3_000,
+        "horizon_ms": 60_000,
+        "count_min": 3,
+        "late_ms": 2_000,
+    }
+    documents = [strategies.document(name, sql=name, **told) for name in strategies.NAMES]
     scores, _ = assert_agrees(strategies.dense_log(250), documents)
     known = scores.group_by("detector").agg(told=pl.col("score").count(), different=pl.col("score").n_unique())
     assert known.filter((pl.col("told") < 20) | (pl.col("different") < 5)).is_empty()

@@ -15,10 +15,19 @@ from engine.settings import Data
 from storage.sinks.parquet import Parquet
 from tests.laws import reference, strategies
 
-OFTEN = {"window_ms": 10_000, "count_min": 5, "quiet_ms": 4_000, "episode_ms_max": 30_000, "horizon_ms": 50_000}
+OFTEN: dict[str, Any] = {
+    "window_ms": 10_000,
+    "count_min": 5,
+    "quiet_ms": 4_000,
+    "episode_ms_max": 30_000,
+    "horizon_ms": 50_000,
+}
 SPIKE = strategies.document("spike", 1.5, **OFTEN)
 STRICT = strategies.document("spike", 2.0, **OFTEN)
 SLOW = strategies.document("slow", 1.0, **OFTEN | {"window_ms": 20_000, "baseline": "inclusive", "cooldown_ms": 1_000})
+
+VOLUME = strategies.document("spike", **OFTEN | {"sql": "abs(z_size_5s) + sum_signed * 1e-3"})
+RUSH = strategies.document("spike", **OFTEN | {"sql": "sum_signed_20s / range_size", "size_decimals": 1})
 
 Rule = Mapping[str, Any]
 
@@ -59,7 +68,7 @@ def recorded(*documents: Rule, rows: int = 600) -> Recorded:
 
 def lively_log(rows: int) -> pl.DataFrame:
     """Two partitions in messages of three rows, two exchanges, a jump now and then."""
-    draw = random.Random(5)
+    draw, of_sizes = random.Random(5), random.Random(6)
     names = ["BTC-USDT", "PEPE-USDT"]
     prices = {name: strategies.SYMBOLS[name] for name in names}
     taken = dict.fromkeys(names, 0)
@@ -73,7 +82,8 @@ def lively_log(rows: int) -> pl.DataFrame:
         made.append(
             dict(zip(("offset", "row"), place, strict=True))
             | {"partition": names.index(symbol), "exchange": exchange, "symbol": symbol, "ts_event": now}
-            | {"ts_received": now, "trade_id": at, "price": round(prices[symbol], 8), "size": 1.0, "side": "buy"}
+            | {"ts_received": now, "trade_id": at, "price": round(prices[symbol], 8)}
+            | {"size": of_sizes.choice((0.25, 1.0, 3.5, None)), "side": of_sizes.choice(("buy", "sell", None))}
             | {"missing": 0, "ts_appended": now, "ts_drained": now}
         )
     return strategies.frame_of(made)

@@ -22,7 +22,7 @@ from storage.replay import Report, replay
 from storage.sinks.parquet import Parquet
 from storage.sinks.timescale import Timescale
 from storage.stored import Stored
-from tests.storage.recorded import SLOW, SPIKE, STRICT, Recorded, changed, pieces, recorded, spliced
+from tests.storage.recorded import RUSH, SLOW, SPIKE, STRICT, VOLUME, Recorded, Rule, changed, pieces, recorded, spliced
 
 PLAIN = recorded(SPIKE, SLOW)
 
@@ -151,8 +151,10 @@ def test_zeros_of_both_signs_are_different() -> None:
     assert report.floats_differ == 1
 
 
-def test_each_row_is_held_against_its_own_rules() -> None:
-    found = spliced(recorded(SPIKE), recorded(STRICT), from_offset=50)
+@pytest.mark.parametrize("rules", [(SPIKE, STRICT), (SPIKE, VOLUME), (VOLUME, RUSH)])
+def test_each_row_is_held_against_its_own_rules(rules: tuple[Rule, Rule]) -> None:
+    before, after = map(recorded, rules)
+    found = spliced(before, after, from_offset=50)
     report = held_against(found.ticks, found, anomalies=False)
     assert report == Report(found.scores.height, 0, 0, 0, 0, 0, [])
 
