@@ -28,7 +28,7 @@ _TICK_COLUMNS: Final = {"exchange", "symbol", "price"}
 
 
 class Document(Struct, frozen=True):
-    """What a replay reads in a rules document (decision 1)."""
+    """What a replay reads in a rules document (decisions 1 and 4)."""
 
     name: str
     sql: str

@@ -60,10 +60,11 @@ def test_files_with_places_keep_them(tmp_path: Path) -> None:
 
 def test_columns_that_a_file_lacks_are_null(tmp_path: Path) -> None:
     full = BARE.append_column("trade_id", pa.array([7, 8])).append_column("size", pa.array([1.0, 2.0]))
+    full = full.append_column("side", pa.array(["buy", None]).dictionary_encode())
     with oracle.opened() as opened:
         opened.take_ticks([parquet(BARE, tmp_path / "a.parquet"), parquet(full, tmp_path / "b.parquet")])
-        rows = opened.connection.table("log").select("trade_id", "size", "missing", "ts_received").fetchall()
-    assert rows == [(None,) * 4, (None,) * 4, (7, 1.0, None, None), (8, 2.0, None, None)]
+        rows = opened.connection.table("log").select("trade_id", "size", "side", "missing", "ts_received").fetchall()
+    assert rows == [(None,) * 5, (None,) * 5, (7, 1.0, "buy", None, None), (8, 2.0, None, None, None)]
 
 
 def test_names_of_files_are_not_patterns(tmp_path: Path) -> None:
