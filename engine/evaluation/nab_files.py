@@ -57,7 +57,7 @@ def _file(path: Path) -> Path | None:
 
 
 def _ticks(path: Path, stem: str) -> pl.DataFrame:
-    """The points as trades of one key; a timestamp without a zone is taken for UTC."""
+    """The points, in order of time, as trades of one key; a timestamp without a zone is taken for UTC."""
     try:
         packed = path.read_bytes()
         text = gzip.decompress(packed) if path.suffix == ".gz" else packed
@@ -65,10 +65,12 @@ def _ticks(path: Path, stem: str) -> pl.DataFrame:
         points = points.select("value", time=pl.col("timestamp").str.to_datetime(time_unit="us", time_zone="UTC"))
     except (pl.exceptions.PolarsError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise Misconfigured(f"{path}: cannot be read as timestamp,value ({_first_line(error)})") from error
-    if points.null_count().sum_horizontal().item() or not points["time"].is_sorted():
-        raise Misconfigured(f"{path}: a timestamp or value is missing, or timestamps go back; restore the file")
+    if points.null_count().sum_horizontal().item():
+        raise Misconfigured(f"{path}: a timestamp or value is missing; restore the file")
     key = {"exchange": pl.lit("nab"), "symbol": pl.lit(_symbol(stem))}
-    told = points.select(**key, ts_event="time", price="value", missing=pl.lit(0, pl.Int32))
+    told = points.sort("time", maintain_order=True).select(
+        **key, ts_event="time", price="value", missing=pl.lit(0, pl.Int32)
+    )
     return pl.concat([schema.empty(schema.LOG), told], how="diagonal")
 
 

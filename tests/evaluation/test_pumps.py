@@ -30,6 +30,7 @@ def measured(folder: Path, rules: Rules) -> Report[pumps.Quality]:
         ([-70 * SECOND - 1], -60 * SECOND, None),
         ([20 * SECOND], 40 * SECOND, None),
         ([300 * SECOND], 40 * SECOND, 260.0),  # while the five minutes still lie after the event.
+        ([310 * SECOND], 40 * SECOND, None),
         ([7 * SECOND, 9 * SECOND, -HOUR], 5 * SECOND, 2.0),  # The first that hits, wherever it stands.
         ([], None, None),
     ],
