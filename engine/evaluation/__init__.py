@@ -8,4 +8,5 @@ In reading order:
 - pump_files.py, pumps.py: labelled pumps on disk; which were found, how soon, and how many alerts were false
 - nab_files.py, nab.py: the Numenta Anomaly Benchmark on disk; how it scores detections
 - benchmark.py: detectors against that benchmark
+- picture.py: the curve as SVG or PNG
 """

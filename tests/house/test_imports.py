@@ -41,6 +41,7 @@ HOMES = {
     "duckdb": "storage",
     "prometheus_client": "observability",
     "typer": "wiring",
+    "matplotlib": "wiring",
 }
 SHARED = {"msgspec", "numpy", "polars", "pyarrow"}
 PURE = {"abc", "collections", "functools", "hashlib", "heapq", "itertools", "json", "math", "re", "typing"}

@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from engine import settings
 from engine.evaluation.curve import EDGES
 from tests.evaluation.made import DAYS, HOUR, QUIET, SECOND, Tape, nab, pump_events
 from tests.live.commands import Command, ran, told
 
-SETS = [f"--set=detectors.spike.{name}={value}" for name, value in QUIET.items()]
+BUILT_IN = settings.load(environ={}).settings.detectors
+SILENT = [f"--set=detectors.{name}.count_min=1_000_000_000" for name in BUILT_IN if name != "spike"]
+SETS = [*(f"--set=detectors.spike.{name}={value}" for name, value in QUIET.items()), *SILENT]
+"""Of the built-in detectors only one speaks."""
 
 
 def pumps(folder: Path) -> Path:
@@ -44,7 +48,19 @@ def test_pumps_as_json(tmp_path: Path) -> None:
     assert [point["edge"] for point in report["curve"]] == list(EDGES)
     assert report["curve"][0].keys() == {"edge", "recall", "false_alerts_per_symbol_day", "delay_median_s"}
     assert report["detectors"]["spike"]["curve"] == report["curve"]
-    assert report["detectors"].keys() == {"spike"}
+    assert report["detectors"].keys() == BUILT_IN.keys()
+
+
+def test_the_curve_is_drawn_where_it_is_asked_for(tmp_path: Path) -> None:
+    command = evaluated(pumps(tmp_path / "pumps"), f"--plot={tmp_path / 'curve.svg'}")
+    assert command.out.startswith("2 events")
+    assert "recall, %" in (tmp_path / "curve.svg").read_text()
+
+
+def test_a_picture_of_another_kind_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    command = ran(tmp_path / "evaluate", "evaluate", str(pumps(tmp_path / "pumps")), "--plot=curve.pdf")
+    assert (command.process.returncode, command.out) == (78, "")
+    assert command.err == "tickstream: --plot curve.pdf: must end in .svg or .png\n"
 
 
 def test_what_is_not_known_is_null(tmp_path: Path) -> None:
@@ -55,7 +71,8 @@ def test_what_is_not_known_is_null(tmp_path: Path) -> None:
 
 
 def test_pumps_as_text_name_what_was_missed(tmp_path: Path) -> None:
-    lines = evaluated(pumps(tmp_path / "pumps"), "--set=detectors.other.use=zscore", *others()).out.splitlines()
+    other = [f"--set=detectors.other.{name}={value}" for name, value in ({"use": "zscore"} | QUIET).items()]
+    lines = evaluated(pumps(tmp_path / "pumps"), *other).out.splitlines()
     assert lines[0] == "2 events of 2 symbols, 0.8 symbol-days"
     assert [line.split() for line in lines if line.startswith(("spike", "other", "together"))] == [
         ["spike", "1/2", "50.0", "1.200", "2.00"],
@@ -64,10 +81,6 @@ def test_pumps_as_text_name_what_was_missed(tmp_path: Path) -> None:
     ]
     assert len({len(line) for line in lines if line.startswith(("detector", "spike", "other", "together"))}) == 1
     assert lines[-2:] == ["missed: 1", "  2020-09-13 12:26:40  tapes/BBB.parquet"]
-
-
-def others() -> list[str]:
-    return [each.replace("spike", "other") for each in SETS]
 
 
 def test_a_set_that_scores_nothing_is_told_of(tmp_path: Path) -> None:
@@ -86,7 +99,7 @@ def test_nab_as_json_and_as_text(tmp_path: Path) -> None:
     assert report["nab"]["missed"] == ["made/one.csv 2020-01-01 05:00:00"]
     assert report["nab"].keys() >= {"reward_low_FP_rate", "threshold", "edge", "found", "curve"}
     assert report["nab"]["curve"][0].keys() == {"edge", "standard", "reward_low_FP_rate", "reward_low_FN_rate"}
-    assert report["detectors"] == {"spike": report["nab"]}
+    assert report["detectors"]["spike"] == report["nab"]
     assert (report["series"], report["nab"]["windows"], report["rows"], report["rows_out_of_range"]) == (2, 2, 402, 2)
 
     text = evaluated(folder, hour).out
