@@ -46,6 +46,7 @@ class Document(Struct, frozen=True):
     price_decimals_of: dict[str, Decimals]
     size_decimals: Decimals = 8
     size_decimals_of: dict[str, Decimals] = {}
+    warm_up_ms: Milliseconds = 0
 
 
 @contextmanager
@@ -173,7 +174,7 @@ def _ordering(document: Document) -> list[Any]:
 
 
 def _settings(document: Document) -> list[Any]:
-    spans = (document.quiet_ms, document.episode_ms_max, document.cooldown_ms)
+    spans = (document.quiet_ms, document.episode_ms_max, document.cooldown_ms, document.warm_up_ms)
     inclusive = document.baseline == "inclusive"
     own = [document.name, document.window_ms * 1_000, inclusive, document.count_min, document.move_bps_min]
     return [*own, *(span * 1_000 for span in spans)]

@@ -1,8 +1,9 @@
 -- Scores of one rule. Integers until `s` and `q`; from there in float64, in the order of operations of the design.
 INSERT INTO scored
 WITH asked AS (
-    SELECT accepted.*, rules.* EXCLUDE (ordering, detector, known_as, digest), t - window_us AS since
+    SELECT accepted.*, rules.* EXCLUDE (ordering, detector, known_as, digest), t - window_us AS since, born
     FROM accepted
+    JOIN (SELECT ordering, key, life, t AS born FROM accepted WHERE place = 1) USING (ordering, key, life)
     JOIN rules USING (ordering)
     JOIN in_force USING (rule, "partition")
     WHERE rule = $rule AND "offset" >= offset_from AND "offset" < offset_until
@@ -55,7 +56,7 @@ ruled AS (
 flags AS (
     SELECT
         *,
-        CASE WHEN n >= count_min THEN number_or_null(raw) END AS score,
+        CASE WHEN n >= count_min AND t - born >= warm_up_us THEN number_or_null(raw) END AS score,
         abs(price - mean) / abs(mean) * 10000.0 AS moved_bps,
         coalesce(
             score >= 1 AND (move_bps_min <= 0 OR (moved_bps >= move_bps_min AND NOT isnan(moved_bps))), false

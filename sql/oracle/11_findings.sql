@@ -22,7 +22,7 @@ SELECT
     peak.z, peak.score, peak.price, peak.n, peak.mean, peak.std, peak.s::VARCHAR AS s, peak.q::VARCHAR AS q,
     oldest."offset" AS first_offset, oldest."row" AS first_row,
     newest."offset" AS last_offset, newest."row" AS last_row,
-    (peak.price - peak.mean) / peak.mean * 10000.0 AS move_bps,
+    number_or_null((peak.price - peak.mean) / peak.mean * 10000.0) AS move_bps,
     CASE WHEN is_market THEN 'market' ELSE 'venue' END AS scope,
     CASE WHEN peak.score < 2 THEN 'notice' WHEN peak.score < 4 THEN 'warning' ELSE 'critical' END AS severity,
     rules.digest AS rules

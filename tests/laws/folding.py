@@ -16,14 +16,15 @@ BY = ["partition", "offset", "row", "exchange", "symbol", "detector"]
 
 def rules_from(documents: Sequence[Mapping[str, Any]]) -> Rules:
     """The engine's rules that the documents of tests/laws/strategies.py describe."""
-    of_detector = ("baseline", "count_min", "move_bps_min", "quiet_ms", "episode_ms_max", "cooldown_ms")
+    of_detector = ("baseline", "count_min", "warm_up_ms", "move_bps_min", "quiet_ms", "episode_ms_max", "cooldown_ms")
     detectors: dict[str, Detector] = {
         each["name"]: parts.load(
             "engine.detectors", each["settings"] | {name: each[name] for name in of_detector}, each["name"]
         )
         for each in documents
     }
-    of_order = ("future_ms", "late_ms", "price_decimals", "price_decimals_of")
+    of_decimals = (f"{of}_decimals{by}" for of in ("price", "size") for by in ("", "_of"))
+    of_order = ("future_ms", "late_ms", *of_decimals)
     return rules_of(detectors, **{name: documents[0][name] for name in of_order})
 
 

@@ -4,6 +4,7 @@ The engine and the DuckDB replay are both held to this file. `score` takes a log
 its digest under "digest", and gives scores and anomalies; columns that no run can repeat are null or 1970.
 """
 
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -130,7 +131,9 @@ class Partition:
         mean, std, z = measures(n, s, q, x, row["unit"])
         z = None if n < rule["count_min"] else z
         row |= {"n": n, "mean": mean, "std": std, "z": z}
-        value = None if n < rule["count_min"] else evaluated(rule["sql"], Names(row, before, rule))
+        there_us = row["t"] - before[0]["t"] if before else 0
+        is_warm = n >= rule["count_min"] and there_us >= rule["warm_up_ms"] * 1000
+        value = evaluated(rule["sql"], Names(row, before, rule)) if is_warm else None
         flagged = value is not None and value >= 1.0
         if flagged and rule["move_bps_min"] > 0:
             flagged = (
@@ -141,7 +144,7 @@ class Partition:
         self.scores.append(row | {"revision": 0, "ts_scored": 0})
         if flagged and mean is not None:
             up, move = row["price"] > mean, divided(row["price"] - mean, mean) * 10000.0
-            row |= {"s": s, "q": q, "move_bps": move, "direction": "up" if up else "down"}
+            row |= {"s": s, "q": q, "move_bps": None if math.isnan(move) else move, "direction": "up" if up else "down"}
             row |= {"first": window.rows[0], "last": window.rows[-1 if inclusive else -2]}
             self.flag(rule, row)
 

@@ -1,6 +1,7 @@
 """What the oracle reads, and what it refuses. What it computes: tests/laws/test_oracle_agrees.py."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,21 @@ def test_nothing_is_scored_before_there_are_enough_ticks() -> None:
     scores = found(document(sql="price * 1e9", window_ms=3_000, count_min=3), LOG, "scores")
     assert {row["n"] < 3 for row in scores} == {True, False}
     assert all((row["score"] is None) == (row["n"] < 3) for row in scores)
+
+
+def test_nothing_is_scored_while_a_key_is_new() -> None:
+    rule = document(sql="price * 1e9", count_min=0, warm_up_ms=3_000)
+    rows = [row for row in found(rule, LOG, "scores") if (row["exchange"], row["symbol"]) == ("binance", "BTC-USDT")]
+    since = [row["ts_event"] - rows[0]["ts_event"] for row in rows]
+    assert timedelta(seconds=3) in since
+    assert [row["score"] is None for row in rows] == [each < timedelta(seconds=3) for each in since]
+
+
+def test_a_move_from_nothing_to_nothing_is_null() -> None:
+    flat = LOG.filter(pl.col("symbol") == "BTC-USDT").with_columns(price=pl.lit(0.0))
+    told = found(document(sql="n_size", count_min=1), flat, "anomalies")
+    assert told
+    assert {row["move_bps"] for row in told} == {None}
 
 
 def test_a_flag_without_a_mean_belongs_to_no_episode() -> None:
