@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from bench import ticks
 from engine import settings
@@ -53,8 +54,9 @@ def tell(request: pytest.FixtureRequest) -> Tell:
 
 @pytest.fixture(scope="session")
 def rules() -> Rules:
-    """The built-in detector, as everybody gets it."""
-    return rules_from(settings.load(environ={}).settings)
+    """The built-in z-score, as everybody gets it."""
+    built_in = settings.load(environ={}).settings
+    return rules_from(replace(built_in, detectors={"spike": built_in.detectors["spike"]}))
 
 
 @pytest.fixture(scope="session")

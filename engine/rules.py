@@ -115,7 +115,16 @@ def rules_of(
 
 
 def _document(name: str, detector: Detector, order: OrderSettings) -> str:
-    shared = ("baseline", "count_min", "warm_up_ms", "move_bps_min", "quiet_ms", "episode_ms_max", "cooldown_ms")
+    shared = (
+        "baseline",
+        "count_min",
+        "warm_up_ms",
+        "move_bps_min",
+        "quiet_ms",
+        "episode_ms_max",
+        "cooldown_ms",
+        "keep",
+    )
     document: dict[str, Any] = {
         "name": name,
         "settings": {"use": type(detector).__module__.rpartition(".")[2], **_fields(detector)},

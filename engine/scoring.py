@@ -19,7 +19,7 @@ _OF_TICK = ("partition", "offset", "row", "exchange", "symbol", "ts_event", "tra
 
 
 class Scored(NamedTuple):
-    """Rows of SCORE; which of them are flags, and what was measured and told of all (NaN for null)."""
+    """Rows of SCORE, those that are kept; which of all rows are flags, and what was measured of all (NaN for null)."""
 
     rows: pl.DataFrame
     flagged: NDArray[np.intp]
@@ -62,6 +62,7 @@ def score(rule: Rule, measured: Measured, windows: Windows, now_us: int) -> Scor
     ]
     in_place = {column.name: column for column in every}
     rows = pl.DataFrame([in_place[name] for name in _TYPES])
+    rows = rows.filter(in_place["flagged"]) if rule.detector.keep == "flagged" else rows
     return Scored(rows, np.flatnonzero(flagged & ~np.isnan(mean)), n, mean, std, z, told)
 
 

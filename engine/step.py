@@ -17,7 +17,7 @@ from engine.rules import Rules
 from engine.scoring import flags, score
 from engine.series import values
 from engine.statistics import Measured, windows_of
-from engine.window import Window, Windows
+from engine.window import Window, Windows, statistics
 
 _SCORE_NONE = schema.empty(schema.SCORE)
 _ANOMALY_NONE = schema.empty(schema.ANOMALY)
@@ -45,6 +45,7 @@ class State:
         self.partitions: dict[int, Partition] = {}
         self.catching_up: set[int] = set()
         self._from_the_start: dict[int, tuple[int, list[Trail]]] = {}
+        self._compile()
 
     def resume(self, number: int, cursor: Cursor) -> int | None:
         """Take a partition up where a cursor left it; the offset to read from, None for the log's first message.
@@ -68,6 +69,14 @@ class State:
                 "between is lost; restore it, or begin with a new bus.prefix and data.dir"
             )
         self._open(number, scored_from, trails, progress.snapshot(first_offset))
+
+    def _compile(self) -> None:
+        """Have every loop compiled before the first tick waits for it."""
+        ticks = schema.empty(schema.LOG)
+        judged, _ = self.order.judge(ticks)
+        found = self.windows.measure(_measurable(self.windows.series, ticks, judged))
+        for baseline in found.values():
+            statistics(baseline, judged.x, judged.scale, inclusive=False)
 
     def _open(self, number: int, scored_from: int, trails: list[Trail], oldest: progress.Snapshot) -> None:
         episodes = Episodes({rule.name: rule for rule in self.rules.rules}, trails)

@@ -98,10 +98,8 @@ class Windows:
         self._reach(int(ticks.key.max(initial=-1)) + 1)
         ticks, rows, measured = Ticks._make(map(given, ticks)), len(ticks.key), 0
         found = _room(rows, len(self._windows), len(self._sums), 2 * len(self._extremes))
-        while measured < rows:
-            measured = kernel.measure(ticks, self._plan, self._store, self._held, found, measured)
-            if measured < rows:
-                self._grow()
+        while (measured := kernel.measure(ticks, self._plan, self._store, self._held, found, measured)) < rows:
+            self._grow()
         return self._told(found)
 
     def kept(self, slots: Ints, name: str) -> Ints:

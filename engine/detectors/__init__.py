@@ -30,7 +30,8 @@ class Detector(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     n, mean, std and z are those of the price over `window_ms`; under `inclusive` a tick stands in its own baseline.
     While n is below `count_min`, or the key has not been there for `warm_up_ms`, nothing is scored. A flag needs
     `move_bps_min` basis points from the mean. An episode ends `quiet_ms` after its last flag or `episode_ms_max` after
-    its first; none opens within `cooldown_ms` of the last flag of the one before.
+    its first; none opens within `cooldown_ms` of the last flag of the one before. `keep` says
+    which rows of SCORE there are. Where `alert` is false its episodes are recorded, but are no cause to call anyone.
     """
 
     window_ms: Span
@@ -41,6 +42,8 @@ class Detector(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quiet_ms: _Milliseconds = 300_000
     episode_ms_max: _Milliseconds = 3_600_000
     cooldown_ms: _Milliseconds = 0
+    keep: Literal["all", "flagged"] = "all"
+    alert: bool = True
 
     @abstractmethod
     def score(self) -> str:

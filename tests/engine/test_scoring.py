@@ -133,3 +133,14 @@ def test_under_inclusive_the_tick_itself_is_the_last_of_its_baseline() -> None:
 def test_a_fall_is_down() -> None:
     (flag,) = flagged(*prices(5, 4, 3, 1)).to_dicts()
     assert (flag["up"], flag["move_bps"]) == (False, -7_500.0)
+
+
+def test_of_a_detector_that_keeps_flags_alone_the_other_rows_are_left_out() -> None:
+    rows = prices(1, 2, 3, 5, 3)
+    assert scored(*rows, keep="flagged").rows["price"].to_list() == [5]
+    assert flagged(*rows, keep="flagged").equals(flagged(*rows))
+
+
+def test_nothing_is_scored_before_a_key_has_been_there_for_its_warm_up() -> None:
+    rows = prices(1, 2, 3, 4, 5)
+    assert [each is None for each in scored(*rows, warm_up_ms=4_000).rows["score"]] == [True] * 4 + [False]

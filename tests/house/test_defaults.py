@@ -46,7 +46,7 @@ def test_every_setting_has_its_default_in_the_file_and_nowhere_else(
 def test_the_built_in_detector_is_spelled_out_as_its_class_has_it() -> None:
     spike = DEFAULTS["detectors"]["spike"]
     part = parts.load("engine.detectors", spike, "detectors.spike")
-    assert part == ZScore(window_ms=60_000, threshold=2.5)
+    assert part == ZScore(window_ms=60_000, threshold=2.5, alert=False)
     assert spike.keys() - {"use"} == msgspec.structs.asdict(part).keys()
 
 
