@@ -43,7 +43,8 @@ def _flat(benchmark: Any) -> dict[str, Any]:
     """The scores by their profiles' names, beside the rest."""
     told: dict[str, Any] = msgspec.to_builtins(benchmark)
     curve = [{"edge": point["edge"], **point["scores"]} for point in told["curve"]]
-    return {**told.pop("scores"), **told, "curve": curve}
+    alerts = {**told["alerts"]["scores"], "edge": told["alerts"]["edge"]}
+    return {**told.pop("scores"), **told, "alerts": alerts, "curve": curve}
 
 
 def as_text(report: Report[Any]) -> str:
@@ -81,9 +82,13 @@ def _of_nab(report: Report[Benchmark]) -> Iterator[str]:
     rows = []
     for name, each in report.by_name.items():
         scores = [_number(each.scores[profile], 2) for profile in PROFILES]
-        rows.append((name, f"{each.found}/{each.windows}", *scores, _number(each.edge["standard"], 4)))
-    yield from _table(("detector", "found", *PROFILES, "best edge"), rows)
+        rows.append((name, f"{each.found}/{each.windows}", *scores, *_best(each)))
+    yield from _table(("detector", "found", *PROFILES, "best edge", "by alerts, standard"), rows)
     yield from _missed(report.together.missed)
+
+
+def _best(told: Benchmark) -> tuple[str, str]:
+    return _number(told.edge["standard"], 4), _number(told.alerts.scores["standard"], 2)
 
 
 def _of_extent(extent: Extent) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.columns import Floats, Ints
+from engine.columns import Floats, Ints, Places
 from engine.compiled import compiled, given
 from engine.detectors import Detector
 
@@ -10,18 +10,18 @@ EDGES = tuple(2.0 ** (sixth / 6) for sixth in range(-12, 25))
 """Scores that count as the edge of a flag, from 1/4 to 16, six to an octave; 1.0 is among them."""
 
 
-def openings(clock: Ints, score: Floats, edge: float, detector: Detector) -> Ints:
-    """The clocks at which one key's episodes open where a flag is a score of `edge` or more (DESIGN 6).
+def openings(clock: Ints, score: Floats, edge: float, detector: Detector) -> Places:
+    """The places of the rows that open one key's episodes where a flag is a score of `edge` or more (DESIGN 6).
 
     `clock` and `score` are those of its rows in log order, the clock in us. Rows that cannot be flagged are left out or
     have a NaN for their score.
     """
     spans_us = [span * 1000 for span in (detector.quiet_ms, detector.episode_ms_max, detector.cooldown_ms)]
-    return clock[_openings(given(clock), given(score), edge, *spans_us)]
+    return _openings(given(clock), given(score), edge, *spans_us)
 
 
 @compiled
-def _openings(clock: Ints, score: Floats, edge: float, quiet_us: int, longest_us: int, cooldown_us: int) -> Ints:
+def _openings(clock: Ints, score: Floats, edge: float, quiet_us: int, longest_us: int, cooldown_us: int) -> Places:
     places = np.empty(len(clock), np.int64)
     count, is_open, first, last = 0, False, 0, 0
     for i in range(len(clock)):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.columns import Floats, Ints
+from engine.columns import Floats, Ints, Places
 
 PROBATION, PROBATION_ROWS_MAX = 0.15, 750
 STEEPNESS = 5.0
@@ -104,6 +104,17 @@ def sweep(rows: Rows, profile: Profile) -> Sweep:
     nothing = -profile.missed * len(numbers)
     ends = np.flatnonzero(np.diff(anomaly, append=-np.inf))  # The last row at each threshold.
     return Sweep(np.append(np.inf, anomaly[ends]), np.append(nothing, nothing + np.cumsum(gain)[ends]))
+
+
+def of_detections(rows: Rows, at: Places, profile: Profile) -> float:
+    """The score of the corpus where just the rows at these places are detections."""
+    window, worth = rows.window[at], rows.worth[at]
+    earned = dict.fromkeys(np.unique(rows.window).tolist(), -profile.missed)
+    earned[OUTSIDE] = profile.false * float(worth[window == OUTSIDE].sum())
+    for number, value in zip(window.tolist(), (worth * profile.found).tolist(), strict=True):
+        if number != OUTSIDE:
+            earned[number] = max(earned[number], value)
+    return sum(earned.values())
 
 
 def normalised(score: float, nothing: float, windows: int, profile: Profile) -> float | None:

@@ -93,7 +93,7 @@ def _keep(raised: Mapping[str, _Raised], file: str, rules: Rules, found: Scored)
         kept, marks = raised[rule.name], found.marks[rule.name]
         kept.by_engine[file] = found.alerts[rule.name]
         for edge, alerts in zip(EDGES, kept.by_edge, strict=True):
-            alerts[file] = _joined(openings(each.clock, each.score, edge, rule.detector) for each in marks)
+            alerts[file] = _joined(each.clock[openings(each.clock, each.score, edge, rule.detector)] for each in marks)
 
 
 def _joined(alerts: Iterable[Ints]) -> Ints:

@@ -51,6 +51,18 @@ def test_windows_found_at_their_first_row_score_by_their_share(folder: Path) -> 
     assert report.detectors == {"spike": told}
 
 
+def test_an_alert_is_a_detection_once_an_episode(tmp_path: Path) -> None:
+    values = [value + 5.0 * (100 <= row < 105 or 300 <= row < 320) for row, value in enumerate(WALK)]
+    folder = nab(tmp_path / "nab", {"made/long.csv": values}, {"made/long.csv": [(100, 119)]})
+    told = measured(folder, rules({"spike": ZSCORE})).together
+    assert told.alerts.scores["standard"] == pytest.approx(100 * (2 - 0.11) / 2, rel=1e-9)
+    by_row = next(point.scores["standard"] for point in told.curve if point.edge == told.alerts.edge["standard"])
+    assert by_row is not None
+    assert by_row < 90
+    probation = nab(tmp_path / "other", {"made/early.csv": spiked(50, 100)}, {"made/early.csv": [(100, 119)]})
+    assert measured(probation, rules({"spike": ZSCORE})).together.alerts.scores["standard"] == pytest.approx(100.0)
+
+
 def test_the_curve_tells_the_score_at_each_edge(folder: Path) -> None:
     told = measured(folder, rules({"spike": ZSCORE})).together
     assert [point.edge for point in told.curve] == list(EDGES)
@@ -67,6 +79,16 @@ def test_a_set_scores_a_row_as_its_highest_detector(folder: Path) -> None:
     silent = report.detectors["never"]
     assert set(silent.scores.values()) == {0.0}
     assert (silent.found, silent.edge["standard"]) == (0, np.inf)
+    assert set(silent.alerts.scores.values()) == {0.0}
+    twice = measured(folder, rules({"spike": ZSCORE, "same": ZSCORE}))
+    assert twice.together == report.together  # A row is a detection once.
+
+
+def test_no_alert_is_better_than_false_ones_alone(tmp_path: Path) -> None:
+    folder = nab(tmp_path / "nab", {"made/false.csv": spiked(100)}, {"made/false.csv": [(300, 310)]})
+    told = measured(folder, rules({"spike": ZSCORE})).together
+    assert (told.scores["standard"], told.alerts.scores["standard"]) == (0.0, 0.0)
+    assert told.alerts.edge["standard"] == told.edge["standard"] == np.inf
 
 
 def test_values_too_large_for_the_decimals_are_counted(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def at_edge(told: Scored, rules: Rules, edge: float) -> dict[str, list[int]]:
         rule.name: sorted(
             at
             for marks in told.marks[rule.name]
-            for at in openings(marks.clock, marks.score, edge, rule.detector).tolist()
+            for at in marks.clock[openings(marks.clock, marks.score, edge, rule.detector)].tolist()
         )
         for rule in rules.rules
     }
@@ -71,7 +71,7 @@ def detector(**changes: int) -> Detector:
 
 def opened(*flags_ms: int, **changes: int) -> list[int]:
     clock: Ints = np.array(flags_ms, np.int64) * 1_000
-    return [at // 1_000 for at in openings(clock, np.ones(len(clock)), 1.0, detector(**changes)).tolist()]
+    return [flags_ms[at] for at in openings(clock, np.ones(len(clock)), 1.0, detector(**changes)).tolist()]
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def test_flags_open_episodes(flags_ms: tuple[int, ...], changes: dict[str, int],
 
 def test_a_flag_is_a_score_at_the_edge_or_above() -> None:
     clock, score = np.arange(5) * 1_000_000, np.array([0.9, 1.0, np.nan, np.inf, 1.1])
-    assert (openings(clock, score, 1.0, detector()) // 1_000_000).tolist() == [1, 3, 4]
-    assert (openings(clock, score, 1.05, detector()) // 1_000_000).tolist() == [3, 4]
+    assert openings(clock, score, 1.0, detector()).tolist() == [1, 3, 4]
+    assert openings(clock, score, 1.05, detector()).tolist() == [3, 4]
 
 
 def test_edges_are_about_forty_on_both_sides_of_one() -> None:

@@ -5,7 +5,7 @@ from math import exp, inf
 import numpy as np
 import pytest
 
-from engine.evaluation.nab import OUTSIDE, PROFILES, Profile, Rows, normalised, rows_of, sweep
+from engine.evaluation.nab import OUTSIDE, PROFILES, Profile, Rows, normalised, of_detections, rows_of, sweep
 
 STANDARD = PROFILES["standard"]
 
@@ -75,6 +75,18 @@ def test_a_threshold_is_swept_over_the_corpus() -> None:
     assert [told.at(threshold) for threshold in (2.0, 0.9, 0.8, 0.5, 0.3, 0.0, -1.0)] == pytest.approx(
         [-4.0, -4.05, -4.05, 0.85, 0.85, 1.5, 1.5]
     )
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_a_sweep_agrees_with_the_score_of_the_rows_at_or_above_each_threshold(profile: Profile) -> None:
+    random = np.random.default_rng(5)
+    series = [random.integers(0, 12, 300) / 12 for _ in range(4)]
+    parts = [rows_of(each, [(60, 79), (150, 154), (200, 200)], 3 * at) for at, each in enumerate(series)]
+    rows = Rows(*map(np.concatenate, zip(*parts, strict=True)))
+    told = sweep(rows, profile)
+    for threshold in (*np.arange(13) / 12, inf):
+        detected = np.flatnonzero(rows.anomaly >= threshold)
+        assert told.at(threshold) == pytest.approx(of_detections(rows, detected, profile), rel=1e-9)
 
 
 def test_of_two_best_thresholds_the_higher_is_taken() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import Misconfigured
 from engine.evaluation import picture
-from engine.evaluation.benchmark import Benchmark
+from engine.evaluation.benchmark import Alerted, Benchmark
 from engine.evaluation.benchmark import Point as BenchmarkPoint
 from engine.evaluation.pumps import Point, Quality
 from engine.evaluation.report import Extent, Report
@@ -27,7 +27,7 @@ def benchmark(score: float | None, edge: float) -> Benchmark:
     scores = dict.fromkeys(("standard", "reward_low_FP_rate", "reward_low_FN_rate"), score)
     at_best = dict.fromkeys(scores, edge)
     curve = tuple(BenchmarkPoint(each, scores) for each in EDGES)
-    return Benchmark(scores, at_best, at_best, 0 if score is None else 4, 2, (), curve)
+    return Benchmark(scores, at_best, at_best, 0 if score is None else 4, 2, (), Alerted(scores, at_best), curve)
 
 
 def report(**detectors: Any) -> Report[Any]:

@@ -97,6 +97,7 @@ def test_nab_as_json_and_as_text(tmp_path: Path) -> None:
     assert report["nab"]["standard"] == pytest.approx(50.0)
     assert report["nab"]["reward_low_FN_rate"] == pytest.approx(50.0)
     assert report["nab"]["missed"] == ["made/one.csv 2020-01-01 05:00:00"]
+    assert report["nab"]["alerts"]["standard"] == pytest.approx(50.0)
     assert report["nab"].keys() >= {"reward_low_FP_rate", "threshold", "edge", "found", "curve"}
     assert report["nab"]["curve"][0].keys() == {"edge", "standard", "reward_low_FP_rate", "reward_low_FN_rate"}
     assert report["detectors"]["spike"] == report["nab"]
