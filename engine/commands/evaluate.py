@@ -20,6 +20,7 @@ from engine.settings import Settings
 
 def evaluate(settings: Settings, folder: Path) -> Report[Any]:
     """Score what the folder holds with the detectors of the settings. Raises Misconfigured for a bad folder or file."""
+    settings = _with_every_score(settings)
     rules = rules_from(settings)
     if pump_files.is_there(folder):
         return pumps.evaluate(pump_files.read(folder), rules, lambda: state_from(settings))
@@ -28,9 +29,15 @@ def evaluate(settings: Settings, folder: Path) -> Report[Any]:
     raise Misconfigured(f"{folder}: holds neither pump events ({pump_files.LABELS}) nor NAB ({nab_files.LABELS})")
 
 
+def _with_every_score(settings: Settings) -> Settings:
+    """The settings with detectors that keep more than their flags: the curve is made of scores below the edge too."""
+    detectors = {name: section | {"keep": "all"} for name, section in settings.detectors.items()}
+    return msgspec.structs.replace(settings, detectors=detectors)
+
+
 def as_json(report: Report[Any]) -> str:
     """One object; what is not known is null."""
-    told: dict[str, Any] = msgspec.to_builtins(report.extent)
+    told: dict[str, Any] = msgspec.to_builtins(report.extent) | {"alerting": report.alerting}
     if isinstance(report.together, Quality):
         told |= msgspec.to_builtins(report.together) | {"detectors": report.detectors}
     else:
@@ -62,6 +69,7 @@ def _of_pumps(report: Report[Quality]) -> Iterator[str]:
     rows = [(name, f"{each.hits}/{each.events}", *_measured(each)) for name, each in report.by_name.items()]
     yield from _table(("detector", "found", *heads), rows)
     yield ""
+    yield f"those that alert ({', '.join(report.alerting)}), by edge"
     octaves = [point for point in together.curve if math.log2(point.edge).is_integer()]
     yield from _table(("edge", *heads), [(f"{point.edge:g}", *_measured(point)) for point in octaves])
     yield from _missed(f"{_utc(each.event_us)}  {each.file}" for each in together.outcomes if not each.hit)
@@ -84,6 +92,8 @@ def _of_nab(report: Report[Benchmark]) -> Iterator[str]:
         scores = [_number(each.scores[profile], 2) for profile in PROFILES]
         rows.append((name, f"{each.found}/{each.windows}", *scores, *_best(each)))
     yield from _table(("detector", "found", *PROFILES, "best edge", "by alerts, standard"), rows)
+    yield ""
+    yield f"those that alert: {', '.join(report.alerting)}"
     yield from _missed(report.together.missed)
 
 

@@ -1,4 +1,4 @@
-"""Detectors against the series of the Numenta Anomaly Benchmark. A set scores a row as its highest detector does."""
+"""Detectors against the series of the Numenta Anomaly Benchmark. A row scores as the highest of them has it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from engine.detectors import Detector
 from engine.evaluation.curve import EDGES, openings
 from engine.evaluation.nab import OUTSIDE, PROFILES, Rows, normalised, of_detections, rows_of, sweep
 from engine.evaluation.nab_files import Series
-from engine.evaluation.report import Report, extent
+from engine.evaluation.report import Report, alerting, extent
 from engine.evaluation.scored import Marks, scored
 from engine.rules import Rules
 from engine.step import State
@@ -77,8 +77,9 @@ def evaluate(corpus: Iterable[Series], rules: Rules, new_state: Callable[[], Sta
             _keep(seen[rule.name], found.marks[rule.name], rule.detector, series, len(names))
         times = series.ticks["ts_event"]
         names += [f"{series.name} {times[first]:%Y-%m-%d %H:%M:%S}" for first, _ in series.windows]
-    together = benchmark(list(seen.values()), names)
-    return Report(together, {name: benchmark([each], names) for name, each in seen.items()}, extent(counts))
+    detectors = {name: benchmark([each], names) for name, each in seen.items()}
+    set_ = alerting(rules.rules)
+    return Report(benchmark([seen[name] for name in set_], names), set_, detectors, extent(counts))
 
 
 def _keep(seen: _Seen, marks: Sequence[Marks], detector: Detector, series: Series, first_number: int) -> None:

@@ -2,7 +2,7 @@
 
 An alert is the opening of an episode. It hits an event from 10 s before the event's start (its onset, or the
 announcement where no onset is given) to 5 min after the announcement. It is false outside the time from 10 min before
-to 2 h after any known event of its symbol. The alerts of a set are those of all its detectors.
+to 2 h after any known event of its symbol. Several detectors together raise the alerts of each of them.
 
 The tapes of a symbol may overlap: each is a log of its own, and its days and its alerts count by themselves.
 """
@@ -18,7 +18,7 @@ from engine.columns import Ints, Mask
 from engine.evaluation import pump_files
 from engine.evaluation.curve import EDGES, openings
 from engine.evaluation.pump_files import Event, PumpEvents
-from engine.evaluation.report import Report, extent
+from engine.evaluation.report import Report, alerting, extent
 from engine.evaluation.scored import Scored, scored
 from engine.rules import Rules
 from engine.step import State
@@ -84,8 +84,8 @@ def evaluate(labels: PumpEvents, rules: Rules, new_state: Callable[[], State]) -
         counts.update(found.counts)
         _keep(raised, file, rules, found)
     detectors = {name: _quality(labels, days, [each]) for name, each in raised.items()}
-    together = _quality(labels, days, list(raised.values()))
-    return Report(together, detectors, extent(counts))
+    names = alerting(rules.rules)
+    return Report(_quality(labels, days, [raised[name] for name in names]), names, detectors, extent(counts))
 
 
 def _keep(raised: Mapping[str, _Raised], file: str, rules: Rules, found: Scored) -> None:

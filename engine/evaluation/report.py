@@ -1,14 +1,16 @@
-"""What an evaluation tells: how good each detector is, how good all are together, and how much was read."""
+"""What an evaluation tells: how good each detector is, how good those that alert are together, how much was read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
 
 from msgspec import Struct
 
+from engine.rules import Rule
+
 Told = TypeVar("Told")
 
 TOGETHER = "together"
-"""What several detectors are called as one set."""
+"""What several detectors that alert are called as one."""
 
 
 class Extent(Struct, frozen=True):
@@ -21,16 +23,22 @@ class Extent(Struct, frozen=True):
 
 
 class Report(Struct, Generic[Told], frozen=True):
-    """The same of the set and of each detector by itself."""
+    """The same of the detectors that alert, together, and of each detector by itself."""
 
     together: Told
+    alerting: Sequence[str]
     detectors: Mapping[str, Told]
     extent: Extent
 
     @property
     def by_name(self) -> Mapping[str, Told]:
-        """Each detector, and the set where it has several."""
-        return {**self.detectors, TOGETHER: self.together} if len(self.detectors) > 1 else self.detectors
+        """Each detector, and those that alert together where they are several."""
+        return {**self.detectors, TOGETHER: self.together} if len(self.alerting) > 1 else self.detectors
+
+
+def alerting(rules: Sequence[Rule]) -> Sequence[str]:
+    """The detectors that alert; where none does, all."""
+    return [rule.name for rule in rules if rule.detector.alert] or [rule.name for rule in rules]
 
 
 def extent(counts: Mapping[str, int]) -> Extent:

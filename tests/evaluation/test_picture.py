@@ -31,7 +31,7 @@ def benchmark(score: float | None, edge: float) -> Benchmark:
 
 
 def report(**detectors: Any) -> Report[Any]:
-    return Report(next(iter(detectors.values())), detectors, Extent(1, 1, 1, 0))
+    return Report(next(iter(detectors.values())), list(detectors), detectors, Extent(1, 1, 1, 0))
 
 
 def texts(path: Path) -> list[str]:

@@ -116,6 +116,18 @@ def test_the_alerts_of_a_set_are_those_of_all_its_detectors(tmp_path: Path) -> N
     assert (two.together.hits, two.together.false_alerts) == (1, 2)  # Each detector's false alert is one.
 
 
+def test_a_detector_that_does_not_alert_is_measured_by_itself_alone(tmp_path: Path) -> None:
+    folder = pump_events(tmp_path / "pumps", [Tape("AAA", jumps_us=[20 * SECOND, 5 * HOUR])])
+    quick, never = {"use": "zscore", **QUIET}, {"use": "zscore", **QUIET, "threshold": 1e6}
+    report = measured(folder, rules({"quick": quick | {"alert": False}, "never": never}))
+    assert report.alerting == ["never"]
+    assert (report.together, report.detectors["quick"].hits) == (report.detectors["never"], 1)
+    assert report.by_name == report.detectors
+    silent = measured(folder, rules({"quick": quick | {"alert": False}, "never": never | {"alert": False}}))
+    assert silent.alerting == ["quick", "never"]  # A set that calls no one is measured as one that does.
+    assert silent.together.hits == 1
+
+
 def test_several_events_of_one_tape_count_its_days_once(tmp_path: Path) -> None:
     folder = pump_events(tmp_path / "pumps", [Tape("AAA", jumps_us=[10 * SECOND, 4 * HOUR + 30 * SECOND])])
     with (folder / "labels.csv").open("a") as labels:

@@ -11,9 +11,14 @@ from tests.evaluation.made import DAYS, HOUR, QUIET, SECOND, Tape, nab, pump_eve
 from tests.live.commands import Command, ran, told
 
 BUILT_IN = settings.load(environ={}).settings.detectors
-SILENT = [f"--set=detectors.{name}.count_min=1_000_000_000" for name in BUILT_IN if name != "spike"]
-SETS = [*(f"--set=detectors.spike.{name}={value}" for name, value in QUIET.items()), *SILENT]
+SILENCE = ("count_min=1_000_000_000", "alert=false")
+SILENT = [f"--set=detectors.{name}.{each}" for name in BUILT_IN if name != "spike" for each in SILENCE]
+SPEAKS = {**QUIET, "alert": "true"}
+SETS = [*(f"--set=detectors.spike.{name}={value}" for name, value in SPEAKS.items()), *SILENT]
 """Of the built-in detectors only one speaks."""
+
+
+KEEP = ("flagged", "all")
 
 
 def pumps(folder: Path) -> Path:
@@ -49,6 +54,14 @@ def test_pumps_as_json(tmp_path: Path) -> None:
     assert report["curve"][0].keys() == {"edge", "recall", "false_alerts_per_symbol_day", "delay_median_s"}
     assert report["detectors"]["spike"]["curve"] == report["curve"]
     assert report["detectors"].keys() == BUILT_IN.keys()
+    assert report["alerting"] == ["spike"]
+
+
+def test_detectors_that_keep_flags_alone_are_measured_by_all_their_scores(tmp_path: Path) -> None:
+    folder = pumps(tmp_path / "pumps")
+    flags_alone, every = (told(evaluated(folder, f"--set=detectors.spike.keep={keep}", "--json")) for keep in KEEP)
+    assert flags_alone == every
+    assert every["rows_scored"] > 6_000
 
 
 def test_the_curve_is_drawn_where_it_is_asked_for(tmp_path: Path) -> None:
