@@ -47,6 +47,7 @@ class Document(Struct, frozen=True):
     size_decimals: Decimals = 8
     size_decimals_of: dict[str, Decimals] = {}
     warm_up_ms: Milliseconds = 0
+    keep: Literal["all", "flagged"] = "all"
 
 
 @contextmanager
@@ -177,4 +178,4 @@ def _settings(document: Document) -> list[Any]:
     spans = (document.quiet_ms, document.episode_ms_max, document.cooldown_ms, document.warm_up_ms)
     inclusive = document.baseline == "inclusive"
     own = [document.name, document.window_ms * 1_000, inclusive, document.count_min, document.move_bps_min]
-    return [*own, *(span * 1_000 for span in spans)]
+    return [*own, *(span * 1_000 for span in spans), document.keep == "flagged"]

@@ -17,7 +17,7 @@ CREATE TABLE cursors ("partition" INTEGER, next_offset BIGINT);
 CREATE TABLE rules (
     rule INTEGER, known_as VARCHAR, digest VARCHAR, ordering INTEGER, detector VARCHAR, window_us BIGINT,
     inclusive BOOLEAN, count_min BIGINT, move_bps_min DOUBLE, quiet_us BIGINT, longest_us BIGINT, cooldown_us BIGINT,
-    warm_up_us BIGINT
+    warm_up_us BIGINT, flags_alone BOOLEAN
 );
 
 -- The rules of one run share these; where they were changed between runs, the log is judged once for each.

@@ -5,7 +5,8 @@ SELECT
     detector, n, mean, std, z, score, flagged, coverage, digest AS rules, 0 AS revision
 FROM scored
 JOIN log USING (seq)
-JOIN rules USING (rule);
+JOIN rules USING (rule)
+WHERE flagged OR NOT flags_alone;
 
 CREATE VIEW anomalies AS
 WITH places AS (

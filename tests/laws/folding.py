@@ -16,7 +16,8 @@ BY = ["partition", "offset", "row", "exchange", "symbol", "detector"]
 
 def rules_from(documents: Sequence[Mapping[str, Any]]) -> Rules:
     """The engine's rules that the documents of tests/laws/strategies.py describe."""
-    of_detector = ("baseline", "count_min", "warm_up_ms", "move_bps_min", "quiet_ms", "episode_ms_max", "cooldown_ms")
+    of_scores = ("baseline", "count_min", "warm_up_ms", "move_bps_min", "keep")
+    of_detector = (*of_scores, "quiet_ms", "episode_ms_max", "cooldown_ms")
     detectors: dict[str, Detector] = {
         each["name"]: parts.load(
             "engine.detectors", each["settings"] | {name: each[name] for name in of_detector}, each["name"]

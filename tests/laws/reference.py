@@ -141,7 +141,8 @@ class Partition:
             )
         row |= {"detector": rule["name"], "rules": rule["digest"], "score": value, "flagged": flagged}
         row |= {"coverage": n / (n + holes) if n + holes else None}
-        self.scores.append(row | {"revision": 0, "ts_scored": 0})
+        if flagged or rule["keep"] == "all":
+            self.scores.append(row | {"revision": 0, "ts_scored": 0})
         if flagged and mean is not None:
             up, move = row["price"] > mean, divided(row["price"] - mean, mean) * 10000.0
             row |= {"s": s, "q": q, "move_bps": None if math.isnan(move) else move, "direction": "up" if up else "down"}
