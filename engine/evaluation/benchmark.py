@@ -78,8 +78,8 @@ def evaluate(corpus: Iterable[Series], rules: Rules, new_state: Callable[[], Sta
         times = series.ticks["ts_event"]
         names += [f"{series.name} {times[first]:%Y-%m-%d %H:%M:%S}" for first, _ in series.windows]
     detectors = {name: benchmark([each], names) for name, each in seen.items()}
-    set_ = alerting(rules.rules)
-    return Report(benchmark([seen[name] for name in set_], names), set_, detectors, extent(counts))
+    alert = alerting(rules.rules)
+    return Report(benchmark([seen[name] for name in alert], names), alert, detectors, extent(counts))
 
 
 def _keep(seen: _Seen, marks: Sequence[Marks], detector: Detector, series: Series, first_number: int) -> None:

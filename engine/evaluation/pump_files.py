@@ -10,6 +10,7 @@ from msgspec import Struct
 from engine import schema
 from engine.columns import Ints, ints
 from engine.errors import Misconfigured
+from engine.order import TIME_MAX_US
 from storage import recording
 
 LABELS, KNOWN = "labels.csv", "known_events.csv"
@@ -78,6 +79,8 @@ def _table(
         raise Misconfigured(f"{path}: cannot be read as labels ({str(error).splitlines()[0]})") from error
     if torn := rows.select(*wanted).null_count().sum_horizontal().item():
         raise Misconfigured(f"{path}: {torn} values of {', '.join(wanted)} are missing; restore the file")
+    if not rows["event_ts"].is_between(0, TIME_MAX_US, closed="left").all():
+        raise Misconfigured(f"{path}: event_ts must be in microseconds since 1970")
     return rows
 
 

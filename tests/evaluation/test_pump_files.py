@@ -56,6 +56,8 @@ def test_other_known_events_and_onsets_need_not_be_told(folder: Path) -> None:
         (b"file,symbol,event_ts\na,AAA,soon\n", "cannot be read as labels"),
         (b"file,symbol,event_ts\n\xff\xfe,\xff,1\n", "cannot be read as labels"),
         (b"file,symbol,event_ts\na,AAA,1\nb,BB", "1 values of"),
+        (b"file,symbol,event_ts\na,AAA,1600000000000000000\n", "event_ts must be in microseconds"),
+        (b"file,symbol,event_ts\na,AAA,-1\n", "event_ts must be in microseconds"),
     ],
 )
 def test_bad_labels_are_named(folder: Path, file: str, content: bytes, problem: str) -> None:
