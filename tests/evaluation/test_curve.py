@@ -19,6 +19,7 @@ from tests.laws import strategies
 from tests.laws.folding import rules_from
 
 SYMBOL = "BTC-USDT"
+RULES = strategies.rules().map(lambda documents: [each | {"keep": "all"} for each in documents])
 LOGS = strategies.logs(rows_max=200, keys=3).map(lambda log: log.filter(pl.col("symbol") == SYMBOL))
 
 
@@ -43,7 +44,7 @@ def by_engine(told: Scored) -> dict[str, list[int]]:
 
 
 @settings(deadline=None, max_examples=200)
-@given(log=LOGS, documents=strategies.rules())
+@given(log=LOGS, documents=RULES)
 def test_at_edge_one_the_engines_own_episodes_open(log: pl.DataFrame, documents: list[dict[str, Any]]) -> None:
     rules = rules_from(documents)
     told = found(log, rules)
@@ -51,7 +52,7 @@ def test_at_edge_one_the_engines_own_episodes_open(log: pl.DataFrame, documents:
 
 
 @settings(deadline=None, max_examples=100)
-@given(log=LOGS, documents=strategies.rules(), edge=st.sampled_from((0.25, 0.5, 2.0, 4.0)))
+@given(log=LOGS, documents=RULES, edge=st.sampled_from((0.25, 0.5, 2.0, 4.0)))
 def test_at_another_edge_those_of_another_threshold_open(
     log: pl.DataFrame, documents: list[dict[str, Any]], edge: float
 ) -> None:
