@@ -4,6 +4,7 @@
 - ewma.py: the same, of a mean that forgets what lies further back
 - jump.py: a step from one trade to the next that is far from the usual
 - range.py: a window whose highest and lowest price lie far apart
+- breakout.py: a price beyond everything that the window has seen
 - volume.py: far more money changes hands than usual
 - rush.py: a price that rises while far more trades happen than usual
 - expression.py: whatever one's own SQL says

@@ -19,6 +19,7 @@ from engine.expressions import OF_ROW, Expression
 from engine.rules import MEASURED, Rule, rules_of
 
 NEEDED: dict[str, dict[str, Any]] = {
+    "breakout": {"window_ms": 60_000, "threshold": 6.7},
     "ewma": {"window_ms": 60_000, "threshold": 2.3},
     "expression": {"window_ms": 60_000, "threshold": 2.3, "z": "case when size > 1e-1 * mean_size_5s then z end"},
     "jump": {"window_ms": 60_000, "threshold": 8.1},
