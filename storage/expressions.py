@@ -41,6 +41,13 @@ class Expression(Struct, frozen=True):
     measures: tuple[Measure, ...]
     of_row: tuple[str, ...]
 
+    def windows(self) -> dict[tuple[str, int], list[Measure]]:
+        """The measures by their series and span."""
+        found: dict[tuple[str, int], list[Measure]] = {}
+        for measure in self.measures:
+            found.setdefault((measure.series, measure.span_ms), []).append(measure)
+        return found
+
 
 def expression(sql: str, window_ms: int, of: str) -> Expression:
     """Read the expression of a detector with this window. Raises Misconfigured, telling `of` which rules it is."""

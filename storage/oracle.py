@@ -121,14 +121,17 @@ class Oracle:
             self.run(statement)
 
     def _score(self, rule: int, scoring: Expression) -> None:
-        """Score by one rule; each series and span that it names is a view of its own."""
-        windows = {(each.series, each.span_ms) for each in scoring.measures}
-        for series, span_ms in windows:
-            self.run("07_measure", {"series": series, "span_ms": str(span_ms), "rule": str(rule)})
-        columns = [f'"{each.series}_{each.span_ms}ms"."{each.statistic}" AS "{each.name}"' for each in scoring.measures]
-        columns += [f'own."{name}"' for name in scoring.of_row]
-        joins = [f'JOIN "{series}_{span_ms}ms" USING (seq)' for series, span_ms in sorted(windows)]
-        joins += ["JOIN own USING (ordering, seq)"] if scoring.of_row else []
+        """Score by one rule; what it names of a series over a span is measured into a table of its own."""
+        columns, joins = [f'own."{name}"' for name in scoring.of_row], []
+        if scoring.of_row:
+            joins.append("JOIN own USING (ordering, seq)")
+        for number, ((series, span_ms), measures) in enumerate(scoring.windows().items()):
+            table = f"measured_{number}"
+            statistics = ", ".join(f'"{name}"' for name in sorted({each.statistic for each in measures}))
+            told = {"number": number, "series": series, "span_ms": span_ms, "rule": rule}
+            self.run("07_measure", {name: str(each) for name, each in told.items()} | {"statistics": statistics})
+            columns += [f'{table}."{each.statistic}" AS "{each.name}"' for each in measures]
+            joins.append(f"JOIN {table} USING (seq)")
         fill = {"columns": "".join(f", {each}" for each in columns), "joins": " ".join(joins)}
         self.run("07_score", fill | {"expression": scoring.sql}, rule=rule)
 

@@ -1,6 +1,6 @@
 -- The statistics of one series over one span for one rule, in the order of operations of decision 4. Integers until
--- they are made float64. Only those that the rule's expression names are computed.
-CREATE OR REPLACE TEMP VIEW "{series}_{span_ms}ms" AS
+-- they are made float64. Only those that are asked are computed; one table at a time takes the memory of one.
+CREATE OR REPLACE TEMP TABLE "measured_{number}" AS
 WITH bounded AS (
     SELECT
         *,
@@ -44,19 +44,22 @@ shifted AS (
 ),
 spread AS (
     SELECT *, s / nullif(n, 0) AS m, root_of_variance(n, q, q - s * m) AS root FROM shifted
+),
+statistics AS (
+    SELECT
+        seq, n,
+        (x + m) / unit AS mean,
+        root / unit AS std,
+        CASE WHEN v IS NOT NULL AND n >= count_min THEN number_or_null(-m / root) END AS z,
+        two_words(total) / unit AS sum,
+        lowest / unit AS min,
+        highest / unit AS max,
+        (highest - lowest) / unit AS range,
+        oldest / unit AS first,
+        newest / unit AS last,
+        (two_words(total_notional) / 1e2) / (two_words(nullif(total_size, 0)) / size_unit) AS vwap,
+        ticks / ({span_ms} / 1e3) AS rate,
+        (t - oldest_t) / 1e6 AS age
+    FROM spread
 )
-SELECT
-    seq, n,
-    (x + m) / unit AS mean,
-    root / unit AS std,
-    CASE WHEN v IS NOT NULL AND n >= count_min THEN number_or_null(-m / root) END AS z,
-    two_words(total) / unit AS sum,
-    lowest / unit AS min,
-    highest / unit AS max,
-    (highest - lowest) / unit AS range,
-    oldest / unit AS first,
-    newest / unit AS last,
-    (two_words(total_notional) / 1e2) / (two_words(nullif(total_size, 0)) / size_unit) AS vwap,
-    ticks / ({span_ms} / 1e3) AS rate,
-    (t - oldest_t) / 1e6 AS age
-FROM spread;
+SELECT seq, {statistics} FROM statistics;

@@ -99,6 +99,11 @@ def test_spans_of_one_expression_are_each_their_own() -> None:
     assert scores("n_1ms * 1000 + n_2s * 100 + n_4s * 10 + n", ticks) == [0, 111, 122, 133, 134, 135]
 
 
+def test_a_rate_is_divided_by_the_seconds_of_the_span() -> None:
+    ticks: Sequence[Tick] = [(at, 100.0, 1.0, "buy") for at in range(6)]
+    assert scores("rate_1300ms", ticks) == [n / 1.3 for n in range(6)]  # n * 1000 / 1300 has other bits.
+
+
 UNKNOWN: Sequence[Tick] = [
     (0, 2.0, 3.0, "buy"),
     (1, 2.0, None, "buy"),
@@ -159,6 +164,11 @@ def test_values_are_rounded_half_away_from_zero_to_the_decimals_of_their_symbol(
     assert scores("last_size", ticks, **of) == [None, 3, -3, 0, 0]
     assert scores("last_size", log_of(ticks, "ETH-USDT"), **of) == [None, 2.5, -2.5, 0.125, 0.375]
     assert scores("vwap", ticks, **of, window_ms=2) == [None, 2.5 / 3, 2.5 / 3, None, None]
+
+
+def test_notional_is_rounded_from_one_product() -> None:
+    """1.5 x 6.05 x 100 is below 907.5 in float64; 1.5 x (6.05 x 100) is not."""
+    assert scores("notional", [(0, 1.5, 6.05, "buy")]) == [9.07]
 
 
 def test_the_first_change_of_a_key_that_starts_anew_is_unknown() -> None:
