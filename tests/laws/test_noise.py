@@ -37,7 +37,7 @@ def day(kind: str, seed: int, trades: int) -> pl.DataFrame:
     told = {"exchange": "binance", "symbol": "X-USDT", "ts_event": at_us, "price": price, "size": 1.0, "missing": 0}
     types = schema.empty(schema.LOG).schema
     rows = pl.DataFrame(told).select(pl.col(name) if name in told else pl.lit(None).alias(name) for name in types)
-    return rows.cast(types)  # type: ignore[arg-type]
+    return rows.cast(types)
 
 
 @pytest.mark.parametrize("trades", [400, 4_000, TRADES])
