@@ -216,6 +216,23 @@ def query(
 
 
 @app.command()
+def explain(
+    anomaly: Annotated[str, typer.Argument(help="The anomaly's `id` in the view anomalies.", metavar="ID")],
+    data: DataDir = None,
+    ticks: Annotated[int, typer.Option("--ticks", min=0, help="How many first and last ticks of the window.")] = 5,
+    as_json: AsJson = False,
+    config: Config = None,
+    sets: Sets = None,
+) -> None:
+    """Tell why an anomaly was raised: its rule, the arithmetic, the ticks."""
+    from engine.commands import explain as command
+
+    told = command.explain(Path(_loaded(config, sets, data__dir=data).settings.data.dir), anomaly, ticks)
+    typer.echo(command.as_json(told) if as_json else command.as_text(told))
+    raise typer.Exit(command.exit_code(told))
+
+
+@app.command()
 def migrate(
     dsn: Annotated[str | None, typer.Option("--dsn", help="The database [default: that of sinks.timescale].")] = None,
     config: Config = None,

@@ -70,10 +70,10 @@ class Windows:
         self.series = tuple(sorted({window.series for window in self._sums}))
         self._extremes = extreme
         self._plan = _plan(spans, self._sums, extreme, self.series)
-        none = np.zeros(0, np.int64)
+        none, after, free, left = (np.zeros(0, np.int64) for _ in range(4))
         links = np.zeros((0, len(self._plan.column_of_chain), 2), np.int64)
         values = np.zeros((0, len(self.series)), np.int64)
-        self._store = Store(np.zeros(0, TICK), values, links, none, none, none, np.zeros(3, np.int64))
+        self._store = Store(np.zeros(0, TICK), values, links, after, free, left, np.zeros(3, np.int64))
         by_sum, by_front = np.zeros((0, len(self._sums)), SUM), np.zeros((0, 2 * len(extreme)), np.int64)
         by_chain = np.zeros((0, len(self._plan.column_of_chain)), np.int64)
         self._held = Held(none, np.zeros((0, len(spans)), EDGE), by_sum, by_front, by_chain)
@@ -141,16 +141,15 @@ class Windows:
             self._held.backs[known:] = NONE
 
     def _grow(self) -> None:
-        """Make a quarter more room."""
-        ticks, values, links, after, free, left, counts = self._store
-        blocks = len(after)
+        """Make a quarter more room, in place: what is large is moved by the system's page tables, not copied."""
+        blocks, (*by_slot, after, free, left, counts) = len(self._store.after), self._store
         more = max(blocks // 4, _BLOCKS_MIN)
-        free = extended(free, more)
+        for column in by_slot:
+            column.resize(((blocks + more) * BLOCK, *column.shape[1:]), refcheck=False)
+        for column in (after, free, left):
+            column.resize(blocks + more, refcheck=False)
         free[counts[FREE] : counts[FREE] + more] = np.arange(blocks, blocks + more)
         counts[FREE] += more
-        slots = more * BLOCK
-        by_slot = (extended(ticks, slots), extended(values, slots), extended(links, slots))
-        self._store = Store(*by_slot, extended(after, more), free, extended(left, more), counts)
 
 
 def statistics(baseline: Baseline, x: Ints, scale: Floats, *, inclusive: bool) -> tuple[Ints, Floats, Floats, Floats]:

@@ -13,12 +13,12 @@ from engine.errors import Misconfigured
 from storage.dataset import TABLES, dataset_files, read_cursors
 from storage.scans import said
 
-_TABLE_OF: Final = {"ticks": "ticks", "scores": "scores", "anomaly_states": "anomalies"}
+_TABLE_OF: Final = {"ticks": "ticks", "scores": "scores", "states_without_id": "anomalies"}
 
 
 @contextmanager
-def answer(folder: Path, question: str) -> Iterator[pa.RecordBatchReader]:
-    """The rows that one SELECT finds in what is committed; a table without files yet is empty.
+def answer(folder: Path, question: str, **values: object) -> Iterator[pa.RecordBatchReader]:
+    """The rows that one SELECT, its `$name` bound, finds in what is committed; a table without files yet is empty.
 
     It can change nothing and reads no other file. Raises Misconfigured where it is no such question.
     """
@@ -26,7 +26,7 @@ def answer(folder: Path, question: str) -> Iterator[pa.RecordBatchReader]:
     try:
         _show(connection, folder)
         _expect_select(connection, question)
-        yield connection.sql(question).to_arrow_reader()
+        yield connection.sql(question, params=values or None).to_arrow_reader()
     except duckdb.Error as error:
         raise Misconfigured(f"query: {said(error)}") from error
     finally:
