@@ -18,4 +18,5 @@ The proof and questions:
 - oracle.py, expressions.py, scans.py: every score computed again by DuckDB, from files that it reads itself
 - stored.py, replay.py: what the sinks stored, and the comparison
 - query.py: the same files for a person's SQL
+- explained.py, peak.py, baseline.py: why an anomaly was raised, from the same files
 """

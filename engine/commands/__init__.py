@@ -10,6 +10,7 @@ In reading order:
 - capture.py: a topic into tick files
 - replay.py: the proof, and how its outcome is told
 - query.py: a person's SQL over a data directory
+- explain.py: why an anomaly was raised, as a card
 - database.py: the database's address and its schema
 - doctor.py: what is wrong with a set-up and how to mend it
 - wiring.py: parts made from settings
