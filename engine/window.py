@@ -23,6 +23,7 @@ SPAN_MS_MAX = 3_155_760_000_000
 """The longest window: a century."""
 
 _BLOCKS_MIN = 256
+_SHRINK_FROM = 4 * _BLOCKS_MIN
 
 
 class Window(Struct, frozen=True, order=True):
@@ -95,6 +96,8 @@ class Windows:
     def measure(self, ticks: Ticks) -> Mapping[Window, Baseline]:
         """Take the next rows of the log in; of each window the baseline that each of them had before it."""
         kernel.reuse_left(self._store)
+        if len(self._store.after) > _SHRINK_FROM and self._store.counts[FREE] * 4 > len(self._store.after) * 3:
+            self._shrink()
         self._reach(int(ticks.key.max(initial=-1)) + 1)
         ticks, rows, measured = Ticks._make(map(given, ticks)), len(ticks.key), 0
         found = _room(rows, len(self._windows), len(self._sums), 2 * len(self._extremes))
@@ -150,6 +153,25 @@ class Windows:
             column.resize(blocks + more, refcheck=False)
         free[counts[FREE] : counts[FREE] + more] = np.arange(blocks, blocks + more)
         counts[FREE] += more
+
+    def _shrink(self) -> None:
+        """Move the blocks that are in use together and let go of the others: three in four after a burst."""
+        ticks, values, links, after, free, _, counts = self._store
+        in_use = np.ones(len(after), np.bool_)
+        in_use[free[: counts[FREE]]] = False
+        number = np.cumsum(in_use) - 1
+        by_slot = np.repeat(in_use, BLOCK)
+
+        def moved(slots: Ints) -> Ints:
+            return np.where(slots < 0, slots, number[slots // BLOCK] * BLOCK + slots % BLOCK)
+
+        self._held.newest[:] = moved(self._held.newest - 1) + 1
+        self._held.edges["first"] = moved(self._held.edges["first"])
+        self._held.fronts[:], self._held.backs[:] = moved(self._held.fronts), moved(self._held.backs)
+        counts[FREE], blocks = 0, int(in_use.sum())
+        rest = (np.zeros(blocks, np.int64), np.zeros(blocks, np.int64), counts)
+        kept = (ticks[by_slot], values[by_slot], moved(links[by_slot]))
+        self._store = Store(*kept, number[after[in_use]], *rest)
 
 
 def statistics(baseline: Baseline, x: Ints, scale: Floats, *, inclusive: bool) -> tuple[Ints, Floats, Floats, Floats]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine.columns import NEVER, Ints
 from engine.kernel import Ticks, minus, plus, times, to_float
-from engine.window import Window, Windows
+from engine.window import Baseline, Window, Windows
 
 SERIES = ("change", "size")
 WINDOWS = {
@@ -74,8 +74,32 @@ def test_each_window_holds_what_a_list_of_its_rows_holds(seed: int, cut: int) ->
         assert told[window] == wanted
 
 
+def told_of(baseline: Baseline) -> list[list[int]]:
+    sums = [baseline.s.to_ints(), baseline.q.to_ints()]
+    return [*sums, *(column.tolist() for column in (baseline.n, baseline.missing, baseline.low, baseline.high))]
+
+
 def optional(extremes: Ints, rows: int) -> list[int | None]:
     return [None if each == NEVER else each for each in extremes.tolist()] if len(extremes) else [None] * rows
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_room_that_a_burst_took_is_given_back_and_nothing_else_changes(seed: int) -> None:
+    ticks, windows, steady = random_ticks(seed, 1_000), Windows(WINDOWS, EXTREMES), Windows(WINDOWS, EXTREMES)
+    burst = random_ticks(seed + 100, 60_000)
+    held = []
+    for at in range(1_000):
+        row = Ticks._make(column[at : at + 1] for column in ticks)
+        if at == 300:  # A key of its own, far later: all but its last ticks leave at once.
+            own = np.full(60_000, 3)
+            windows.measure(burst._replace(key=own, t=np.full(60_000, 7_000), anew=np.zeros(60_000, np.bool_)))
+            held.append(windows.bytes_held)
+            windows.measure(Ticks._make(column[:1] for column in burst._replace(key=own, t=own * 10**6)))
+        plain = steady.measure(row)
+        for window, baseline in windows.measure(row).items():
+            assert told_of(baseline) == told_of(plain[window])
+        held.append(windows.bytes_held)
+    assert max(held) > 4 * held[-1]
 
 
 def test_values_of_a_tick_are_kept_beside_it() -> None:

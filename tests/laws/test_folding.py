@@ -18,7 +18,7 @@ RESTARTS = st.lists(st.integers(1, 12), max_size=4)
 
 
 @settings(deadline=None, max_examples=200)
-@given(log=strategies.logs(), documents=strategies.rules(), cuts=CUTS)
+@given(log=strategies.logs(), documents=strategies.rules(expressions=strategies.expressions()), cuts=CUTS)
 def test_fold_follows_the_rules(log: pl.DataFrame, documents: list[dict[str, Any]], cuts: Sequence[int]) -> None:
     rules = rules_from(documents)
     told = [{**each, "digest": rule.digest} for each, rule in zip(documents, rules.rules, strict=True)]
@@ -27,7 +27,7 @@ def test_fold_follows_the_rules(log: pl.DataFrame, documents: list[dict[str, Any
 
 
 @settings(deadline=None, max_examples=100)
-@given(log=strategies.logs(), documents=strategies.rules(), cuts=CUTS)
+@given(log=strategies.logs(), documents=strategies.rules(expressions=strategies.expressions()), cuts=CUTS)
 def test_cutting_changes_nothing(log: pl.DataFrame, documents: list[dict[str, Any]], cuts: Sequence[int]) -> None:
     rules = rules_from(documents)
     for found, wanted in zip(fold(log, rules, cuts), fold(log, rules), strict=True):
@@ -35,7 +35,12 @@ def test_cutting_changes_nothing(log: pl.DataFrame, documents: list[dict[str, An
 
 
 @settings(deadline=None, max_examples=200)
-@given(log=strategies.logs(), documents=strategies.rules(), cuts=CUTS, restarts=RESTARTS)
+@given(
+    log=strategies.logs(),
+    documents=strategies.rules(expressions=strategies.expressions()),
+    cuts=CUTS,
+    restarts=RESTARTS,
+)
 def test_a_restart_changes_nothing(
     log: pl.DataFrame, documents: list[dict[str, Any]], cuts: Sequence[int], restarts: Sequence[int]
 ) -> None:
