@@ -1,13 +1,16 @@
 """What `tickstream query` sees."""
 
+import re
 from pathlib import Path
+from urllib.parse import unquote
 
+import polars as pl
 import pyarrow as pa
 import pytest
 
 from engine.errors import Misconfigured
 from storage.query import answer
-from tests.storage.recorded import SPIKE, recorded
+from tests.storage.recorded import SPIKE, Recorded, recorded
 
 FOUND = recorded(SPIKE)
 
@@ -77,3 +80,20 @@ def test_a_file_of_the_dataset_cannot_be_written_over(folder: Path) -> None:
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="no such folder"):
         ask(tmp_path / "nowhere", "SELECT 1")
+
+
+def test_an_id_is_one_word_that_tells_the_identity_again(tmp_path: Path) -> None:
+    names = {"exchange": "a:b%3A", "symbol": "'; DROP/é-$x", "detector": 'my "own" spike'}
+    anomalies = FOUND.anomalies.with_columns(**{name: pl.lit(text) for name, text in names.items()})
+    Recorded(FOUND.ticks, FOUND.scores, anomalies, FOUND.rules).write(tmp_path)
+    for row in ask(tmp_path, "FROM anomaly_states").to_pylist():
+        *place, exchange, symbol, detector = map(unquote, row["id"].split(":"))
+        assert [int(part) for part in place] == [row["partition"], row["offset"], row["row"]]
+        assert (exchange, symbol, detector) == tuple(names.values())
+        assert re.fullmatch(r"[\w.~%:-]+", row["id"], re.ASCII)
+
+
+def test_an_anomaly_is_found_by_its_id(folder: Path) -> None:
+    *_, last = ask(folder, "SELECT id FROM anomalies")["id"].to_pylist()
+    with answer(folder, "SELECT id FROM anomalies WHERE id = $id", id=last) as rows:
+        assert rows.read_all()["id"].to_pylist() == [last]
