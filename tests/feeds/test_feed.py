@@ -150,7 +150,9 @@ async def test_frames_beyond_the_bound_are_dropped_counted_and_missed_by_id(capl
         bus.open.set()
         await until(lambda: bus.ids[-1:] == [199])
         missing = sum(sum(batch["missing"].to_pylist()) for batch in bus.batches)
-        assert missing == running.counted("frames_dropped_total") == 200 - len(bus.ids)
+        assert running.counted("frames_dropped_total") == 200 - len(bus.ids)
+        # On a busy machine frames may be dropped before the first trade is read; those cannot be missed by their ids.
+        assert missing == 200 - bus.ids[0] - len(bus.ids)
         assert running.lost("not_acknowledged") == 0
     assert any(record.message == "frames dropped" for record in caplog.records)
 
