@@ -36,7 +36,7 @@ class Venue(Struct, frozen=True):
     exchange: str
     price: float
     age_s: float
-    difference_bps: float
+    difference_bps: float | None
 
 
 class Explained(Struct, frozen=True):
@@ -61,8 +61,13 @@ def explain(folder: Path, anomaly_id: str, ticks_max: int) -> Explained:
 
     Raises Misconfigured where it is not there or cannot be computed, Unavailable where disk or memory do not suffice.
     """
-    files, kept = stored.in_dataset(folder)
     anomaly = _anomaly(folder, anomaly_id)
+    files, kept = stored.in_dataset(folder)  # After the anomaly, for an engine may be writing on.
+    if anomaly is None:
+        raise Misconfigured(
+            f"{anomaly_id}: is the ID of no anomaly in {folder}; one is like 0:1234:5:binance:BTC-USDT:spike, see "
+            '`tickstream query "FROM anomalies"`'
+        )
     text, document = _rule(folder, kept.rules, anomaly["rules"])
     rule: Row = msgspec.json.decode(text)
     scoring = expression(document.sql, document.window_ms, of=f"rules {anomaly['rules']}")
@@ -86,16 +91,11 @@ def explain(folder: Path, anomaly_id: str, ticks_max: int) -> Explained:
     )
 
 
-def _anomaly(folder: Path, anomaly_id: str) -> Row:
+def _anomaly(folder: Path, anomaly_id: str) -> Row | None:
     question = resources.files("sql").joinpath("explain", "anomaly.sql").read_text("utf-8")
     with answer(folder, question, id=anomaly_id) as rows:
         found: list[Row] = rows.read_all().to_pylist()
-    if not found:
-        raise Misconfigured(
-            f"{anomaly_id}: is the ID of no anomaly in {folder}; one is like 0:1234:5:binance:BTC-USDT:spike, see "
-            '`tickstream query "FROM anomalies"`'
-        )
-    return found[0]
+    return found[0] if found else None
 
 
 def _rule(folder: Path, rules: Mapping[str, str], digest: str) -> tuple[str, Document]:

@@ -20,7 +20,7 @@ spread AS (
 )
 SELECT
     x, unit, n, $s AS s, $q AS q, m,
-    CASE WHEN root = 0 THEN 0 ELSE around / (n - 1) END AS var,
+    CASE WHEN root = 0 THEN 0 WHEN n >= 2 THEN around / (n - 1) END AS var,
     (x + m) / unit AS mean,
     root / unit AS std,
     CASE WHEN n >= count_min THEN number_or_null(-m / root) END AS z

@@ -95,7 +95,7 @@ def flipped(value: float) -> str:
     [
         (["nonsense"], 78, "nonsense: is the ID of no anomaly"),
         (["0:9:9:binance:BTC-USDT:spike"], 78, "is the ID of no anomaly"),
-        (["x", "--data=/nowhere"], 78, "/nowhere: holds no dataset"),
+        (["x", "--data=/nowhere"], 78, "/nowhere: there is no such folder"),
         (["x", "--ticks=-1"], 2, "--ticks"),
         ([], 2, "ID"),
     ],

@@ -32,13 +32,18 @@ OTHERS = [
     made.tick(3.7, 9_999, exchange="coinbase", symbol="ETH-USDT"),
     made.tick(3.9, 29.7, exchange="kraken"),
 ]
-AFTER = [made.tick(4.5, 31, exchange="coinbase"), made.tick(4.6, 31, exchange="bitstamp")]
+AFTER = [made.tick(4, 31, exchange="coinbase", offset=9, row=1), made.tick(4.6, 31, exchange="bitstamp")]
 ID = "0:9:0:binance:BTC-USDT:spike"
 
 
-def by_hand(rule: Mapping[str, Any] = SPIKE, **ticks: Any) -> Recorded:
-    own = [made.tick(at, price, size=size) | ticks for (at, price), size in zip(PRICES, SIZES, strict=True)]
-    log = made.log(*own[:5], *OTHERS, own[5], *AFTER, own[6])
+OWN = [made.tick(at, price, size=size) for (at, price), size in zip(PRICES, SIZES, strict=True)]
+
+
+def by_hand(rule: Mapping[str, Any] = SPIKE) -> Recorded:
+    return scored(made.log(*OWN[:5], *OTHERS, OWN[5], *AFTER, OWN[6]), rule)
+
+
+def scored(log: pl.DataFrame, rule: Mapping[str, Any] = SPIKE) -> Recorded:
     scores, anomalies = reference.score(log, [rule])
     return Recorded(log, scores, anomalies, {rule["digest"]: text_of(rule)})
 
@@ -89,13 +94,24 @@ def test_without_the_furthest_tick_14_12_and_13_are_left(tmp_path: Path) -> None
 
 
 def test_no_second_copy_of_a_trade_takes_the_place_of_the_one_left_out(tmp_path: Path) -> None:
-    whole = by_hand()
-    own = whole.ticks.filter(pl.col("exchange") == "binance").with_columns(trade_id=pl.col("offset") * 10)
-    ticks = pl.concat([own, own.with_columns(row=pl.lit(1, pl.Int32))]).sort("offset", "row")
-    scores, anomalies = reference.score(ticks, [SPIKE])
-    without = explained(Recorded(ticks, scores, anomalies, whole.rules), tmp_path).without
+    once = made.log(*OWN).with_columns(trade_id=pl.col("offset"))
+    twice = pl.concat([once, once.with_columns(row=pl.lit(1, pl.Int32))]).sort("offset", "row")
+    without = explained(scored(twice), tmp_path, "0:5:0:binance:BTC-USDT:spike").without
     assert without is not None
     assert (without.n, without.z) == (3, 17.0)
+
+
+def test_ticks_from_before_the_key_started_anew_are_left_out(tmp_path: Path) -> None:
+    log = made.log(made.tick(-20, 500), made.tick(-5, 40, exchange="coinbase"), *OWN[1:6])
+    rule = document("spike", 2.0, **RULE, horizon_ms=10_000)
+    told = explained(scored(log, rule), tmp_path, "0:6:0:binance:BTC-USDT:spike")
+    assert (told.differences, told.steps["n"], [tick.number for tick in told.ticks]) == ([], 4, [1, 2, 3, 4, 5])
+
+
+def test_a_tick_whose_clock_went_back_stands_where_it_was_scored(tmp_path: Path) -> None:
+    log = made.log(*OWN[:4], OWN[4] | {"ts_event": OWN[1]["ts_event"] - 2_000_000}, OWN[5])
+    told = explained(scored(log), tmp_path, "0:5:0:binance:BTC-USDT:spike")
+    assert (told.differences, told.ticks[3].ts_event) == ([], told.ticks[2].ts_event)
 
 
 def test_other_venues_are_told_as_they_stood_before_the_peak_in_the_log(tmp_path: Path) -> None:
@@ -113,6 +129,14 @@ def test_what_a_rule_names_is_told_also_from_before_the_window(tmp_path: Path) -
     assert told.steps["score"] == 5 + 17 / 500
     assert told.without is not None
     assert told.without.score == 10 + 17 / 500
+
+
+def test_the_first_change_of_the_window_is_from_the_tick_before_it(tmp_path: Path) -> None:
+    told = explained(by_hand(document("spike", **RULE, sql="size / 10 * min_change / -491")), tmp_path)
+    assert told.differences == []
+    assert told.statistics == {"min_change": 9.0 - 500.0}
+    assert told.without is not None
+    assert told.without.score == (14 - 500) / -491
 
 
 @pytest.mark.parametrize(
