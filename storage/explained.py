@@ -78,7 +78,7 @@ def explain(folder: Path, anomaly_id: str, ticks_max: int) -> Explained:
     held = baseline(found.ticks, scored["mean"], document.window_ms, inclusive=document.baseline == "inclusive")
     digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
     from_sums = {name: found.steps[name] for name in ("mean", "std", "z")}
-    wanted = {"rules": digest} | scored | from_sums | held.bounds
+    wanted = {"rules": digest, "price": found.ticks["price"][-1]} | scored | from_sums | held.bounds
     return Explained(
         anomaly=anomaly,
         rule=rule,

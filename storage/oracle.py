@@ -105,13 +105,17 @@ class Oracle:
             self.connection.table("rules").insert(own)
             self._expressions[known_as] = expression(document.sql, document.window_ms, of=f"rules {known_as}")
 
-    def recompute(self, in_force: Where = "everywhere") -> None:
-        """Answer, each rule for the whole log or for where the table `stored_scores` names it. Raises Misconfigured."""
+    def judge(self) -> None:
+        """Find which rows of the log are accepted, and where their keys start anew."""
         self.run("03_judged")
         self.run("04_judge")
         while self.connection.table("judged").filter("moved").limit(1).fetchall():
             self.run("04_judge")
         self.run("05_accepted")
+
+    def recompute(self, in_force: Where = "everywhere") -> None:
+        """Answer, each rule for the whole log or for where the table `stored_scores` names it. Raises Misconfigured."""
+        self.judge()
         self.run("05_series")
         self.run(f"06_in_force_{in_force}")
         for rule, (known_as, scoring) in enumerate(self._expressions.items()):

@@ -26,6 +26,7 @@ _OF_ONE_LIFE: Final = {"warm_up_ms": 0, "horizon_ms": 10**13}
 """The ticks of a peak's windows belong to one life of their key, which was warm."""
 
 _FLAGS_NOTHING: Final = {"move_bps_min": 1e308}
+"""The value of a name is no score, and makes no anomalies."""
 
 
 class Peak(Struct, frozen=True):
@@ -53,8 +54,7 @@ def find(files: Sequence[Path], anomaly: Row, rule: str, span_ms: int) -> Peak:
     with oracle.opened() as proof:
         proof.take_ticks(log, {partition: offset + 1})
         proof.take_rules({anomaly["rules"]: rule})
-        proof.seal()
-        proof.recompute()
+        proof.judge()
         ticks = _rows(proof, "ticks", span_us=span_ms * 1_000, **place)
         if ticks.is_empty():
             raise _absent(partition, place)

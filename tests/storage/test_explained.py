@@ -108,6 +108,19 @@ def test_ticks_from_before_the_key_started_anew_are_left_out(tmp_path: Path) -> 
     assert (told.differences, told.steps["n"], [tick.number for tick in told.ticks]) == ([], 4, [1, 2, 3, 4, 5])
 
 
+def test_a_key_that_was_warm_is_warm_in_its_windows_too(tmp_path: Path) -> None:
+    rule = document("spike", 2.0, **RULE, warm_up_ms=300_000)
+    told = explained(scored(made.log(made.tick(-300, 500), *OWN), rule), tmp_path, "0:6:0:binance:BTC-USDT:spike")
+    assert told.differences == []
+
+
+def test_a_key_that_lags_behind_another_does_not_start_anew_in_its_windows(tmp_path: Path) -> None:
+    log = made.log(made.tick(1_000, 40, exchange="coinbase"), *OWN[1:6])
+    rule = document("spike", 2.0, **RULE, horizon_ms=500)
+    told = explained(scored(log, rule), tmp_path, "0:5:0:binance:BTC-USDT:spike")
+    assert told.differences == []
+
+
 def test_a_tick_whose_clock_went_back_stands_where_it_was_scored(tmp_path: Path) -> None:
     log = made.log(*OWN[:4], OWN[4] | {"ts_event": OWN[1]["ts_event"] - 2_000_000}, OWN[5])
     told = explained(scored(log), tmp_path, "0:5:0:binance:BTC-USDT:spike")
@@ -219,7 +232,8 @@ def ids(folder: Path) -> list[str]:
         ("s", "-71", {"s", "mean", "std", "z"}),
         ("q", "1311", {"q", "std", "z"}),
         ("n", 5, {"n", "mean", "std", "z"}),
-        ("price", 31.0, {"mean"}),
+        ("price", 30.4, {"price"}),
+        ("price", 30.5, {"price", "mean"}),
         ("first_offset", 0, {"first_offset"}),
         ("last_row", 1, {"last_row"}),
     ],
