@@ -22,8 +22,8 @@ from storage.scans import readable
 
 Row: TypeAlias = dict[str, Any]
 
-_OF_ONE_LIFE: Final = {"warm_up_ms": 0, "horizon_ms": 10**13}
-"""The ticks of a peak's windows belong to one life of their key, which was warm."""
+_WARM: Final = {"warm_up_ms": 0}
+"""The key of a peak was warm, however little of its life the windows hold."""
 
 _FLAGS_NOTHING: Final = {"move_bps_min": 1e308}
 """The value of a name is no score, and makes no anomalies."""
@@ -68,7 +68,7 @@ def score(
     ticks: pl.DataFrame, rule: Mapping[str, Any], names: Sequence[str] = ()
 ) -> tuple[Row, dict[str, float | None]]:
     """What the rule makes of the last of these ticks, and what each of the names is there."""
-    rule = {**rule, **_OF_ONE_LIFE}
+    rule = {**rule, **_WARM}
     rules = {"": rule} | {name: rule | _FLAGS_NOTHING | {"sql": name} for name in names}
     with oracle.opened() as proof:
         proof.take_ticks(ticks.to_arrow().to_reader())

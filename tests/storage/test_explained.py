@@ -11,14 +11,16 @@ import polars as pl
 import pytest
 
 from engine.errors import Misconfigured
+from engine.settings import Data
 from engine.step import State
 from storage.dataset import read_rules
 from storage.explained import Explained, Venue, explain
 from storage.query import answer
+from storage.sinks.parquet import Parquet
 from tests.engine import made
 from tests.laws import reference
 from tests.laws.strategies import document, text_of
-from tests.storage.recorded import RUSH, VOLUME, Recorded, changed, lively_log, recorded
+from tests.storage.recorded import RUSH, VOLUME, Recorded, changed, lively_log, pieces, recorded
 
 RULE: dict[str, Any] = {"count_min": 3, "quiet_ms": 4_000, "price_decimals": 0}
 SPIKE = document("spike", 2.0, **RULE)
@@ -119,6 +121,16 @@ def test_a_key_that_lags_behind_another_does_not_start_anew_in_its_windows(tmp_p
     rule = document("spike", 2.0, **RULE, horizon_ms=500)
     told = explained(scored(log, rule), tmp_path, "0:5:0:binance:BTC-USDT:spike")
     assert told.differences == []
+
+
+def test_the_log_may_lie_in_many_files(tmp_path: Path) -> None:
+    whole = by_hand()
+    recipe = Parquet(Data(str(tmp_path / "pieces")), rows_max=10**9, flush_ms=10**9, compression="zstd")
+    with recipe.open() as sink:
+        for piece in pieces(whole, whole.next_offsets[0]):
+            sink.write(piece)
+            sink.flush()
+    assert explain(tmp_path / "pieces", ID, 5) == explained(whole, tmp_path / "whole")
 
 
 def test_a_tick_whose_clock_went_back_stands_where_it_was_scored(tmp_path: Path) -> None:
@@ -267,6 +279,13 @@ def test_a_rule_that_is_altered_is_told(tmp_path: Path) -> None:
     whole = by_hand()
     told = explained(Recorded(whole.ticks, whole.scores, whole.anomalies, rules), tmp_path)
     assert {each.column for each in told.differences} == {"rules", "score"}
+
+
+def test_the_rule_is_that_of_the_peak_also_where_another_closed_it(tmp_path: Path) -> None:
+    whole = by_hand()
+    later = changed(whole.anomalies, 1, "rules", "0123456789abcdef")
+    told = explained(Recorded(whole.ticks, whole.scores, later, whole.rules), tmp_path)
+    assert (told.anomaly["state"], told.rule["sql"], told.differences) == ("closed", "abs(z) / 2.0", [])
 
 
 def no_rule(folder: Path) -> None:
