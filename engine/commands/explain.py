@@ -59,8 +59,10 @@ def _anomaly(told: Explained) -> Iterator[str]:
 
 def _rule(told: Explained) -> Iterator[str]:
     yield f"rule {told.anomaly['detector']} ({told.anomaly['rules']})"
-    settings = {name: value for name, value in told.rule.items() if name not in {"name", "settings"}}
-    yield from _table(*(told.rule.get("settings", {}) | settings).items())
+    own = told.rule.get("settings")  # Of no use to a replay, so that it may be anything in a document that was altered.
+    settings = own if isinstance(own, dict) else {}
+    derived = {name: value for name, value in told.rule.items() if name not in {"name", "settings"}}
+    yield from _table(*(settings | derived).items())
 
 
 def _arithmetic(told: Explained) -> Iterator[str]:

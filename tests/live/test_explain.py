@@ -107,6 +107,15 @@ def test_what_a_user_can_cause_is_said_in_a_line(folder: Path, arguments: list[s
     assert "Traceback" not in command.err
 
 
+def test_a_rule_whose_settings_are_altered_is_told(folder: Path) -> None:
+    of = first_anomaly(folder)
+    path = folder / "data" / "rules" / f"{of['rules']}.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"settings": 5}), "utf-8")
+    command = explained(folder, of["id"])
+    assert command.process.returncode == 1, command.err
+    assert f"DIFFERS: rules is stored as {of['rules']}" in command.out
+
+
 def test_a_missing_rule_is_said_in_a_line(folder: Path) -> None:
     of = first_anomaly(folder)
     (folder / "data" / "rules" / f"{of['rules']}.json").unlink()
