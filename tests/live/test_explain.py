@@ -45,11 +45,12 @@ def test_a_card_is_told_in_lines(folder: Path) -> None:
     assert "other exchanges, " in command.out
 
 
-def test_lines_tell_how_many_ticks_are_left_out(folder: Path) -> None:
-    command = explained(folder, first_anomaly(folder)["id"], "--ticks=1")
+@pytest.mark.parametrize(("ticks_max", "gaps"), [(1, [3, 6, 6]), (3, [1, 6, 4])])
+def test_lines_tell_how_many_ticks_are_left_out(folder: Path, ticks_max: int, gaps: list[int]) -> None:
+    command = explained(folder, first_anomaly(folder)["id"], f"--ticks={ticks_max}")
     shown = [int(line.split()[0]) for line in command.out.splitlines() if "2024-" in line and line.split()[0].isdigit()]
     left_out = [int(line.split()[1]) for line in command.out.splitlines() if "⋮" in line]
-    assert left_out
+    assert left_out == gaps
     assert len(shown) + sum(left_out) == shown[-1]
 
 
