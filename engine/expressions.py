@@ -1,7 +1,7 @@
 """The text of a scoring expression, and the names in it: a statistic, of a series, over a span (decision 4)."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 
 import polars as pl
@@ -11,9 +11,11 @@ from engine.columns import Floats, floats
 from engine.window import SPAN_MS_MAX, Window
 
 SERIES = ("price", "size", "signed", "notional", "change")
-OF_ROW = ("price", "size", "signed", "notional", "change")
+OF_ROW = SERIES
 """What a name alone tells of the row itself."""
 SPANS_MAX = 8
+FUNCTIONS = ("abs", "sqrt", "exp", "ln", "pow", "floor", "ceil", "coalesce", "nullif", "greatest", "least")
+"""Those that Polars and DuckDB compute alike, row by row."""
 
 _OF_A_SERIES = ("n", "mean", "std", "z", "sum", "min", "max", "first", "last", "range")
 _OF_THE_WINDOW = ("vwap", "rate", "age")
@@ -21,12 +23,17 @@ _MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _NAME = re.compile(
     rf"(?:(?P<of_series>{'|'.join(_OF_A_SERIES)})(?:_(?P<series>{'|'.join(SERIES)}))?"
     rf"|(?P<of_window>{'|'.join(_OF_THE_WINDOW)}))"
-    r"(?:_(?P<count>\d{1,15})(?P<unit>ms|s|m|h|d))?"
+    r"(?:_(?P<count>[0-9]{1,15})(?P<unit>ms|s|m|h|d))?"
 )
-_LIKE_A_NAME = re.compile(rf"(?:{'|'.join((*_OF_A_SERIES, *_OF_THE_WINDOW))})_\w+")
+_KEYWORDS = frozenset(
+    ("case", "when", "then", "else", "end", "and", "or", "not", "is", "null", "between", "true", "false")
+)
 _TOKEN = re.compile(
-    r"""'[^']*'|"[^"]*"|(?P<number>(\b\d+\.?\d*|(?<!\w)\.\d+)([eE][+-]?\d+)?)|(?P<word>\b[A-Za-z_]\w*\b)(?!\s*\()"""
+    r"(?P<number>(?<![\w.])(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+    r"|(?P<function>[A-Za-z_]\w*)(?=\s*\()|(?P<word>[A-Za-z_]\w*)",
+    re.ASCII,
 )
+_FOREIGN = re.compile(r"--|/\*|\*/|//|[^\w\s.,()+\-*/<>=!]", re.ASCII)
 
 
 class Statistic(Struct, frozen=True):
@@ -56,30 +63,38 @@ class Expression(Struct, frozen=True, dict=True):
 
     @cached_property
     def problems(self) -> list[str]:
-        """What is wrong with the names, in words."""
-        alike = {word for word in self._words if _LIKE_A_NAME.fullmatch(word)}
+        """What is wrong with the text, in words: only what both engines take for the same is let in."""
         spans = {each.name: each.window.span_ms for each in self.statistics}
         odd = [name for name, span_ms in spans.items() if not 1 <= span_ms <= SPAN_MS_MAX]
-        told = [f"there is no {word}" for word in sorted(alike) if not _NAME.fullmatch(word)]
-        told += [f"{name}: a span lies between 1 ms and a century" for name in odd]
+        unknown = sorted(word for word in self._words if not _is_known(word))
         count = len({*spans.values()})
-        return [*told, f"it names {count} spans; {SPANS_MAX} are the most"] if count > SPANS_MAX else told
+        functions = {name for name in self._all("function") if name.lower() not in _KEYWORDS}
+        return [
+            *(f"{sign!r} has no place in an expression" for sign in sorted({*_FOREIGN.findall(self.text)})),
+            *(f"there is no {word}" for word in unknown),
+            *(f"there is no function {name}" for name in sorted(functions - {*FUNCTIONS})),
+            *(f"{number}: write {number}e0, or DuckDB takes it for a decimal" for number in self._decimals),
+            *(f"{name}: a span lies between 1 ms and a century" for name in odd),
+            *([f"it names {count} spans; {SPANS_MAX} are the most"] if count > SPANS_MAX else []),
+        ]
 
     def value(self, columns: Mapping[str, pl.Series], rows: int) -> Floats:
         """The value in each row; NaN where it is null."""
         expression, numbers = self._compiled
-        used = [column for name, column in columns.items() if name in self._words]
+        used = [column.cast(pl.Float64) for name, column in columns.items() if name in self._words]
         constants = [number.new_from_index(0, rows) for number in numbers]
         return floats(pl.DataFrame([*used, *constants]).select(expression).to_series())
 
     @cached_property
     def _words(self) -> frozenset[str]:
-        return frozenset(self._each_word())
+        return self._all("word")
 
-    def _each_word(self) -> Iterator[str]:
-        for found in _TOKEN.finditer(self.text):
-            if found["word"] is not None:
-                yield found["word"]
+    @property
+    def _decimals(self) -> list[str]:
+        return sorted(number for number in self._all("number") if "." in number and "e" not in number.lower())
+
+    def _all(self, kind: str) -> frozenset[str]:
+        return frozenset(found[kind] for found in _TOKEN.finditer(self.text) if found[kind] is not None)
 
     @cached_property
     def _compiled(self) -> tuple[pl.Expr, list[pl.Series]]:
@@ -93,11 +108,15 @@ class Expression(Struct, frozen=True, dict=True):
             if found["number"] is None:
                 return found[0]
             name = f"constant_{len(numbers)}"
-            numbers[name] = float(found[0]) if re.search(r"[.eE]", found[0]) else int(found[0])
+            numbers[name] = float(found[0])
             return name
 
         text = _TOKEN.sub(rewritten, self.text)
         return pl.sql_expr(text).cast(pl.Float64), [pl.Series(name, [number]) for name, number in numbers.items()]
+
+
+def _is_known(word: str) -> bool:
+    return word in OF_ROW or word.lower() in _KEYWORDS or _NAME.fullmatch(word) is not None
 
 
 def _statistic(word: str, window_ms: int) -> Statistic | None:

@@ -37,9 +37,9 @@ class Detector(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     window_ms: Span
     baseline: Literal["prior", "inclusive"] = "prior"
-    count_min: Annotated[int, Meta(ge=1)] = 30
+    count_min: Annotated[int, Meta(ge=1, le=2**53)] = 30
     warm_up_ms: _Milliseconds = 0
-    move_bps_min: Annotated[float, Meta(ge=0)] = 0.0
+    move_bps_min: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
     quiet_ms: _Milliseconds = 300_000
     episode_ms_max: _Milliseconds = 3_600_000
     cooldown_ms: _Milliseconds = 0

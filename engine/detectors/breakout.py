@@ -5,13 +5,16 @@ score = (|z| + |z of the change|) / threshold where the price is above the highe
 unit. Cost: two windows, of the price with extremes and of its changes.
 """
 
+from typing import Literal
+
 from engine.detectors import Detector, Edge, number
 
 
-class Breakout(Detector, frozen=True):
+class Breakout(Detector, frozen=True, kw_only=True):
     """`threshold` is the sum of both standard scores at which the score is 1.0."""
 
     threshold: Edge
+    baseline: Literal["prior"] = "prior"
 
     def score(self) -> str:
         """The sum in thresholds."""
