@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from engine import progress, schema
+from engine import kernel, progress, schema
 from engine.batch import Cursor, Findings, TickBatch
 from engine.columns import Ints, Mask, ints
+from engine.compiled import compiling
 from engine.episodes import Episodes, Raised, Rows, Trail
 from engine.errors import Misconfigured
 from engine.kernel import Ticks
@@ -73,10 +74,11 @@ class State:
     def _compile(self) -> None:
         """Have every loop compiled before the first tick waits for it."""
         ticks = schema.empty(schema.LOG)
-        judged, _ = self.order.judge(ticks)
-        found = self.windows.measure(_measurable(self.windows.series, ticks, judged))
-        for baseline in found.values():
-            statistics(baseline, judged.x, judged.scale, inclusive=False)
+        with compiling(kernel.measure):
+            judged, _ = self.order.judge(ticks)
+            found = self.windows.measure(_measurable(self.windows.series, ticks, judged))
+            for baseline in found.values():
+                statistics(baseline, judged.x, judged.scale, inclusive=False)
 
     def _open(self, number: int, scored_from: int, trails: list[Trail], oldest: progress.Snapshot) -> None:
         episodes = Episodes({rule.name: rule for rule in self.rules.rules}, trails)

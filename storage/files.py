@@ -19,6 +19,8 @@ import pyarrow.parquet as pq
 _NAME = re.compile(r"^p(\d{5,})-(\d{20})-(\d{20})\.parquet$")
 _FIRST_DAY: Final = date(1970, 1, 1)  # Rows without a time lie here too.
 _LAST_DAY: Final = date(9999, 12, 31)
+NO_DAY: Final = f"date={_FIRST_DAY.isoformat()}"
+"""The folder of what has no date."""
 
 
 class Span(NamedTuple):

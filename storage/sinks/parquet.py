@@ -17,7 +17,7 @@ from engine.ports import Sink, Writing
 from engine.settings import Count, Milliseconds
 from storage import dataset
 from storage.exactly_once import unwritten
-from storage.files import Span, by_date, put
+from storage.files import NO_DAY, Span, by_date, put
 from storage.rejected import REJECTED, rows_of
 
 
@@ -114,6 +114,9 @@ class Dataset:
         rejected = rows_of([one for findings in waiting for one in findings.parked])
         for (partition,), rows in rejected.partition_by("partition", as_dict=True).items():
             yield self._folder / "rejected" / spans[partition].file_name(), rows.to_arrow().cast(REJECTED)
+        told = {*rejected["partition"], *(number for each in waiting for number in each.ticks["partition"].unique())}
+        for partition in spans.keys() - told:  # Messages without rows: a file says that they were there.
+            yield self._folder / "ticks" / NO_DAY / spans[partition].file_name(), dataset.TABLES["ticks"].empty_table()
 
     def _spans(self) -> dict[int, Span]:
         """The messages that these files cover: from the committed cursor on; at the very first, from offset 0."""

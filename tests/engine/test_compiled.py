@@ -1,6 +1,7 @@
 """Compiled loops: once for every kind of input, with or without a folder for what was compiled."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,3 +64,27 @@ def test_without_a_folder_to_keep_it_in_a_function_is_compiled_all_the_same(tmp_
     environ = {**os.environ, **nowhere, "PYTHONPATH": str(Path.cwd())}
     done = subprocess.run([sys.executable, script], env=environ, capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("6\n", 0)
+
+
+STARTED = """
+from engine import settings
+from engine.commands.wiring import state_from
+from engine.errors import Misconfigured
+try:
+    state_from(settings.load(environ={}).settings)
+except Misconfigured as error:
+    print(*error.problems)
+"""
+
+
+def test_where_what_was_compiled_is_torn_the_way_out_is_told(tmp_path: Path) -> None:
+    shutil.copytree("engine", tmp_path / "engine", ignore=shutil.ignore_patterns("__pycache__"))
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    for kept in (True, False):
+        done = subprocess.run(
+            [sys.executable, "-c", STARTED], env=environ, cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        folder = tmp_path / "engine" / "__pycache__"
+        assert done.stdout == "" if kept else f"delete the files *.nbi and *.nbc in {folder}" in done.stdout
+        for index in folder.glob("*.nbi"):
+            index.write_bytes(b"")

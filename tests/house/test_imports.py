@@ -44,7 +44,20 @@ HOMES = {
     "matplotlib": "wiring",
 }
 SHARED = {"msgspec", "numpy", "polars", "pyarrow"}
-PURE = {"abc", "collections", "functools", "hashlib", "heapq", "itertools", "json", "math", "re", "typing"}
+PURE = {
+    "abc",
+    "collections",
+    "contextlib",
+    "pickle",
+    "functools",
+    "hashlib",
+    "heapq",
+    "itertools",
+    "json",
+    "math",
+    "re",
+    "typing",
+}
 """Of the standard library, what the core may know: nothing that reads, writes, waits or looks at a clock."""
 
 FILES = [path for path in sources(*ROOMS) if path.name != "__init__.py" or path.parent.name != "engine"]

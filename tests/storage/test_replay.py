@@ -9,6 +9,7 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace as replace_fields
 
 from engine.batch import Cursor
 from engine.commands.replay import as_text
@@ -207,6 +208,24 @@ def test_messages_removed_with_all_that_was_made_of_them_are_found(tmp_path: Pat
     named = report.first[0]
     assert (named.table, named.partition, named.offset) == ("ticks", 0, span.first)
     assert f"ticks: partition 0 offset {span.first}: missing up to offset {span.end - 1}" in as_text(report)
+
+
+def test_messages_without_rows_are_not_missed(tmp_path: Path) -> None:
+    recipe = Parquet(Data(str(tmp_path)), rows_max=10**9, flush_ms=10**9, compression="zstd")
+    first, second = pieces(PLAIN, 2)
+    ends = {partition: cursor.next_offset + 3 for partition, cursor in second.cursors.items()}
+    nothing = replace_fields(
+        second,
+        ticks=second.ticks.clear(),
+        scores=second.scores.clear(),
+        anomalies=second.anomalies.clear(),
+        cursors={partition: Cursor(end) for partition, end in ends.items()},
+    )
+    for findings in (first, second, nothing):
+        with recipe.open() as sink:
+            sink.write(findings)
+            sink.flush()
+    assert of_dataset(tmp_path).exit_code == 0
 
 
 def test_a_partition_whose_progress_was_removed_or_set_back_is_found(tmp_path: Path) -> None:
