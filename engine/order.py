@@ -63,14 +63,14 @@ class Judged(NamedTuple):
 
 
 class KeyOrder(Struct, frozen=True, array_like=True):
-    """What is remembered of one key; NEVER where there is nothing yet."""
+    """What is remembered of one key; NEVER where there is nothing yet. The price is in quote units."""
 
     exchange: str
     symbol: str
     latest_id: int
     latest_us: int
     clock_us: int
-    latest_x: int
+    latest_price: float | None
     since_us: int
 
 
@@ -168,11 +168,12 @@ class Order:
     def snapshot(self, partition: int) -> PartitionOrder:
         """The order state of a partition as it stands."""
         keys = self.keys
-        remembered = (keys.latest_id, keys.latest, keys.clock, keys.latest_x, keys.since)
-        rows = [
-            KeyOrder(*keys.name(at)[1:], *(int(column[at]) for column in remembered))
-            for at in keys.of_partition(partition).tolist()
-        ]
+        rows = []
+        for at in keys.of_partition(partition).tolist():
+            x = int(keys.latest_x[at])
+            price = None if x == NEVER else x / float(keys.scale[at])
+            times = (int(keys.latest[at]), int(keys.clock[at]))
+            rows.append(KeyOrder(*keys.name(at)[1:], int(keys.latest_id[at]), *times, price, int(keys.since[at])))
         return PartitionOrder(self.clock(partition), tuple(rows))
 
     def restore(self, partition: int, state: PartitionOrder) -> None:
@@ -183,11 +184,9 @@ class Order:
         for each in state.keys:
             at = self.keys.number((partition, each.exchange, each.symbol))
             self.keys.latest_id[at], self.keys.latest[at] = each.latest_id, each.latest_us
-            self.keys.clock[at], self.keys.latest_x[at], self.keys.since[at] = (
-                each.clock_us,
-                each.latest_x,
-                each.since_us,
-            )
+            self.keys.clock[at], self.keys.since[at] = each.clock_us, each.since_us
+            if each.latest_price is not None:  # In units of today's decimals.
+                self.keys.latest_x[at] = int(_round_half_away(each.latest_price * self.keys.scale[at]))
 
     def _know(self, partitions: int) -> None:
         """Have a clock for so many partitions."""

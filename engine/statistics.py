@@ -55,8 +55,6 @@ def windows_of(asked: Iterable[Statistic]) -> tuple[set[Window], set[Window]]:
             extremes.add(each.window)
         if each.kind == "vwap":
             windows |= {Window(name, each.window.span_ms) for name in ("size", "notional")}
-        if each.kind in {"first", "last", "rate", "age", "vwap"}:
-            windows.add(Window("price", each.window.span_ms))
     return windows, extremes
 
 
@@ -130,11 +128,11 @@ def _vwap(size: _Asked, notional: _Asked) -> Floats:
 
 
 def _bounds(asked: _Asked) -> tuple[Ints, Ints]:
-    """The lowest and the highest value, in units; 0 where there is none."""
-    low, high, n = asked.baseline.low, asked.baseline.high, asked.n
+    """The lowest and the highest value, in units; NEVER where there is none."""
+    low, high = asked.baseline.low, asked.baseline.high
     low = np.where(asked.adds, np.where(low == NEVER, asked.x, np.minimum(low, asked.x)), low)
     high = np.where(asked.adds, np.maximum(high, asked.x), high)
-    return np.where(n > 0, low, 0), np.where(n > 0, high, 0)
+    return low, high
 
 
 def _min(asked: _Asked) -> Floats:

@@ -8,7 +8,7 @@ from engine.errors import Misconfigured
 from engine.order import KeyOrder, PartitionOrder
 from engine.progress import SNAPSHOTS_MAX, Saved, Snapshots, decode, encode, snapshot
 
-ORDER = PartitionOrder(77, (KeyOrder("kraken", "BTC-USDT", NEVER, 5, 6, 7, 8),))
+ORDER = PartitionOrder(77, (KeyOrder("kraken", "BTC-USDT", NEVER, 5, 6, 7.5, 8),))
 TEXT = encode(60_000, snapshot(12, ORDER), [])
 OF_ANOTHER_FORMAT = msgspec.msgpack.encode(Saved(1, 60_000, snapshot(12, ORDER), []))
 

@@ -87,3 +87,8 @@ def test_a_sum_beyond_one_word_is_exact() -> None:
     most = (2**50 - 1) / 1e8
     rows = [tick(at / 10_000, most) for at in range(9_000)]
     assert told("sum_20s", *rows)[-1] == float(8_999 * (2**50 - 1)) / 1e8
+
+
+def test_an_average_by_volume_is_told_wherever_volume_is_not_zero() -> None:
+    rows = [tick(0, 10.0, size=-1.0), tick(1, 20.0, size=-3.0), tick(2, 30.0, size=4.0), tick(3, 1.0)]
+    assert told("vwap_20s", *rows) == [None, 10.0, 17.5, None]

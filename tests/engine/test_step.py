@@ -3,10 +3,10 @@
 import polars as pl
 import pytest
 
-from engine import schema
+from engine import parts, schema
 from engine.batch import Cursor, Parked, TickBatch
 from engine.errors import Misconfigured
-from engine.rules import Rules
+from engine.rules import Rules, rules_of
 from engine.step import State, step
 from tests.engine.made import Row, batch, folded, log, rules, tick
 from tests.fakes import START_US
@@ -149,6 +149,20 @@ def test_a_key_in_the_place_of_one_that_vanished_has_nothing_before_it() -> None
     folded(fold, log(tick(hours + 5, symbol="ETH-USDT"), first_offset=2))
     found = folded(fold, log(tick(2, symbol="SOL-USDT"), first_offset=3)).scores
     assert (len(fold.order.keys), found["n"].to_list()) == (2, [0])
+
+
+def test_a_change_is_told_in_the_decimals_of_today() -> None:
+    section = {"use": "expression", "window_ms": 10_000, "z": "change", "threshold": 1.0, "count_min": 1}
+    detectors = {"it": parts.load("engine.detectors", section, "detectors.it")}
+    before, after = (
+        rules_of(detectors, future_ms=5_000, late_ms=5_000, price_decimals=decimals, price_decimals_of={})
+        for decimals in (8, 2)
+    )
+    cursor = folded(State(before, 0), log(tick(0, 10.25), tick(60, 11.5))).cursors[0]
+    again = State(after, 0)
+    again.resume(0, cursor)
+    found = folded(again, log(tick(60, 11.5), tick(61, 13.0), first_offset=1)).scores
+    assert found["score"].to_list() == [1.5]
 
 
 def test_cursors_stay_small_however_long_the_log() -> None:
