@@ -123,7 +123,9 @@ def is_name(text: str) -> bool:
 def _numbered(column: pl.Series) -> tuple[Ints, list[int]]:
     """As `_coded`, for numbers from 0 on, of which most often there is but one."""
     numbers = ints(column, -1)
-    distinct = np.unique(numbers) if (numbers[1:] != numbers[:-1]).any() else numbers[:1]
+    if len(numbers) and numbers[0] >= 0 and (numbers == numbers[0]).all():
+        return np.zeros(len(numbers), np.int64), [int(numbers[0])]
+    distinct = np.unique(numbers)
     codes = np.searchsorted(distinct, numbers)
     codes[numbers < 0] = -1
     return codes, distinct.tolist()

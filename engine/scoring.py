@@ -14,7 +14,8 @@ from engine.rules import Rule
 from engine.statistics import Measured, columns, of_row
 from engine.window import Window, Windows, statistics
 
-_TYPES = schema.empty(schema.SCORE).schema
+_NONE = schema.empty(schema.SCORE)
+_TYPES = _NONE.schema
 _OF_TICK = ("partition", "offset", "row", "exchange", "symbol", "ts_event", "trade_id", "price", "size")
 
 
@@ -41,9 +42,8 @@ def score(rule: Rule, measured: Measured, windows: Windows, now_us: int) -> Scor
         coverage = n / (n + baseline.missing)
     of_tick = [ticks[name] for name in _OF_TICK]
     of_window = [pl.Series("n", n), nullable("mean", mean), nullable("std", std), nullable("z", z)]
-    named = {column.name: column for column in of_window} | {
-        name: of_row(name, measured) for name in rule.expression.of_row
-    }
+    named = {column.name: column for column in of_window}
+    named |= {name: of_row(name, measured) for name in rule.expression.of_row}
     named |= columns(rule.statistics, measured, windows, inclusive=inclusive, count_min=rule.detector.count_min)
     told = rule.expression.value(named, len(ticks))
     too_soon = (n < rule.detector.count_min) | (judged.t - judged.since < rule.detector.warm_up_ms * 1_000)
@@ -51,6 +51,9 @@ def score(rule: Rule, measured: Measured, windows: Windows, now_us: int) -> Scor
     flagged = told >= 1.0
     if rule.detector.move_bps_min > 0:
         flagged &= np.abs(_move_bps(floats(ticks["price"]), mean)) >= rule.detector.move_bps_min
+    told_of_all = (np.flatnonzero(flagged & ~np.isnan(mean)), n, mean, std, z, told)
+    if rule.detector.keep == "flagged" and not flagged.any():
+        return Scored(_NONE, *told_of_all)
     scored_at = pl.Series("ts_scored", [now_us], _TYPES["ts_scored"])
     every = [
         *of_tick,
@@ -63,7 +66,7 @@ def score(rule: Rule, measured: Measured, windows: Windows, now_us: int) -> Scor
     in_place = {column.name: column for column in every}
     rows = pl.DataFrame([in_place[name] for name in _TYPES])
     rows = rows.filter(in_place["flagged"]) if rule.detector.keep == "flagged" else rows
-    return Scored(rows, np.flatnonzero(flagged & ~np.isnan(mean)), n, mean, std, z, told)
+    return Scored(rows, *told_of_all)
 
 
 def flags(rule: Rule, measured: Measured, scored: Scored, windows: Windows) -> list[Raised]:
