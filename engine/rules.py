@@ -148,5 +148,5 @@ def _problems(rule: Rule) -> list[str]:
     try:
         rule.expression.value(columns, 0)
     except pl.exceptions.PolarsError as error:
-        return [f"detectors.{rule.name}: {rule.expression.text!r} cannot be computed: {error}"]
+        return [f"detectors.{rule.name}: {rule.expression.text!r} cannot be computed: {str(error).splitlines()[0]}"]
     return []

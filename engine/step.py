@@ -125,7 +125,7 @@ def _rows(ticks: pl.DataFrame, places: Ints) -> pl.DataFrame:
 
 def _measurable(series: Sequence[str], ticks: pl.DataFrame, judged: Judged) -> Ticks:
     place = (judged.offset, judged.row)
-    of_key = (judged.key, judged.t, judged.x, ints(ticks["missing"]))
+    of_key = (judged.key, judged.t, judged.x, np.maximum(ints(ticks["missing"]), 0))
     return Ticks(*of_key, *place, judged.anew, values(series, ticks, judged))
 
 

@@ -51,6 +51,19 @@ class Detector(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """SQL that Polars and DuckDB both run, its names those of decision 4; 1.0 is the edge of a flag."""
 
 
+class Burst(Detector, frozen=True, kw_only=True):
+    """A detector that holds the last `burst_ms`, the tick itself with it, against the window."""
+
+    burst_ms: Span
+    threshold: Edge
+    baseline: Literal["prior"] = "prior"
+
+    def __post_init__(self) -> None:
+        """A burst is a part of the window."""
+        if self.burst_ms > self.window_ms:
+            raise ValueError(f"burst_ms ({self.burst_ms}) is longer than window_ms ({self.window_ms})")
+
+
 def number(value: float) -> str:
     """A number as SQL takes it: with an exponent, so that DuckDB too reads a float64 and not a decimal."""
     return f"{value}e0" if "e" not in str(value) else str(value)

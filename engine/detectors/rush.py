@@ -8,22 +8,11 @@ Dump Cryptocurrency Manipulations", ACM Transactions on Internet Technology 23 (
 the price against their recent past. No unit. Cost: two windows of the price.
 """
 
-from typing import Literal
-
-from engine.detectors import Detector, Edge, Span, number
+from engine.detectors import Burst, Detector, number
 
 
-class Rush(Detector, frozen=True, kw_only=True):
+class Rush(Burst, frozen=True, kw_only=True):
     """A rise of 1 % with `threshold` times the trades that were to be expected has the score 1.0."""
-
-    burst_ms: Span
-    threshold: Edge
-    baseline: Literal["prior"] = "prior"
-
-    def __post_init__(self) -> None:
-        """A burst is a part of the window."""
-        if self.burst_ms > self.window_ms:
-            raise ValueError(f"burst_ms ({self.burst_ms}) is longer than window_ms ({self.window_ms})")
 
     def score(self) -> str:
         """Rise and surge in thresholds."""

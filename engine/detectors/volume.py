@@ -5,22 +5,11 @@ score = r / threshold with r the rate of the last `burst_ms`, the tick itself wi
 Cost: two windows of the price and of the notional.
 """
 
-from typing import Literal
-
-from engine.detectors import Detector, Edge, Span, number
+from engine.detectors import Burst, Detector, number
 
 
-class Volume(Detector, frozen=True, kw_only=True):
+class Volume(Burst, frozen=True, kw_only=True):
     """`threshold` is how many times the usual rate the score 1.0 is."""
-
-    burst_ms: Span
-    threshold: Edge
-    baseline: Literal["prior"] = "prior"
-
-    def __post_init__(self) -> None:
-        """A burst is a part of the window."""
-        if self.burst_ms > self.window_ms:
-            raise ValueError(f"burst_ms ({self.burst_ms}) is longer than window_ms ({self.window_ms})")
 
     def score(self) -> str:
         """The surge in thresholds; null where nothing has changed hands before."""

@@ -63,3 +63,17 @@ def test_a_missing_value_is_refused_by_name() -> None:
     assert problems({"use": "zscore", "window_ms": 5}) == (
         "detectors.spike: object missing required field `threshold`",
     )
+
+
+@pytest.mark.parametrize("use", ["rush", "volume"])
+def test_a_burst_is_no_longer_than_the_window(use: str) -> None:
+    section = SECTION | {"use": use, "burst_ms": 60_000}
+    assert parts.load("engine.detectors", section, "detectors.spike")
+    (problem,) = problems(section | {"burst_ms": 60_001})
+    assert problem == "detectors.spike: burst_ms (60001) is longer than window_ms (60000)"
+
+
+@pytest.mark.parametrize("use", ["rush", "volume", "breakout"])
+def test_where_the_tick_is_counted_already_there_is_no_inclusive_baseline(use: str) -> None:
+    section = SECTION | {"use": use, "baseline": "inclusive"} | ({} if use == "breakout" else {"burst_ms": 1_000})
+    assert problems(section) == ("detectors.spike.baseline: invalid enum value 'inclusive'",)

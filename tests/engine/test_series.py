@@ -62,6 +62,11 @@ def test_a_change_is_told_from_the_second_row_of_a_key_on_also_over_batches() ->
     assert found == [NEVER, 50, NEVER, -25]
 
 
+@pytest.mark.parametrize(("least", "known"), [(-(2**49), None), (1 - 2**49, 2**50 - 1)])
+def test_a_change_of_two_to_the_fiftieth_units_is_unknown(least: int, known: int | None) -> None:
+    assert told("change", tick(0, least / 1e2), tick(1, 2**49 / 1e2)) == [None, known]
+
+
 def test_a_key_that_starts_anew_has_no_change() -> None:
     rows = tick(0, 1.0), tick(4_000, 2.0, symbol="ETH-USDT"), tick(4_000, 3.0), tick(4_001, 4.0)
     assert told("change", *rows) == [None, None, None, 100]

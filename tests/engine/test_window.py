@@ -239,6 +239,12 @@ def test_a_flat_baseline_is_flat_at_any_distance(n: int) -> None:
         assert measured([-distance] * n)[2:] == (0.0, math.inf)
 
 
+def test_flat_ends_at_one_part_in_two_to_the_48th() -> None:
+    away = 2**30
+    assert measured([-(away - 76), -(away + 76)])[2] > 0.0  # (76 / 2^30)^2 is 2^-47.5
+    assert measured([-(away - 63), -(away + 63)])[2] == 0.0  # and (63 / 2^30)^2 is 2^-48.05.
+
+
 def test_the_smallest_unevenness_that_can_be_told_from_rounding_is_no_flat_baseline() -> None:
     _, _, std, z = measured([-100_000, *[-100_001] * 29], 500)
     assert std > 0.0

@@ -111,7 +111,7 @@ class Partition:
         self.at = {"at_offset": row["offset"], "at_row": row["row"]}
         self.end_episodes()
         row |= {"x": x, "t": key.latest, "clock": self.clock, "unit": float(10**decimals)}
-        row |= {"missing": row["missing"] or 0}
+        row |= {"missing": max(row["missing"] or 0, 0)}
         row |= series_of(row, x, key.rows[-1]["x"] if key.rows else None, decimals, size_decimals)
         for rule in self.rules:
             self.apply(rule, row.copy(), key.rows, key.windows.setdefault(rule["name"], Window()))
